@@ -1,0 +1,102 @@
+//! Who runs the rules? The way in for every command and every read of an aggregate: [`Dispatch`].
+//!
+//! A command names a stream; the stream's actor (one generic shell for all nouns) decides it, the partition's sequencer
+//! gives out positions, a lane makes it durable, and only then the answer leaves. This folder knows nothing of HTTP and
+//! nothing of any particular noun.
+
+use uuid::Uuid;
+
+use crate::domain::{Aggregate, Authority, Refusal};
+use crate::fault::Fault;
+use crate::ids::{AccountId, CommandId, Hash16, LogPosition, Partition, StreamId, Version};
+use crate::timestamp::Timestamp;
+
+/// Who asks for a command, and how it is recognised again.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub command: CommandId,
+    pub body: Hash16,
+    pub by: AccountId,
+    pub authority: Authority,
+    pub correlation: Uuid,
+    pub causation: Option<Uuid>,
+    /// Free text to keep beside the log (a reason), erasable.
+    pub note: Option<String>,
+}
+
+/// A command that was accepted, durable by the time the caller sees this.
+#[derive(Clone, Debug)]
+pub struct Outcome<E> {
+    /// The lead stream's facts of this command; those of the first time if it is a repetition, none if nothing changed.
+    pub events: Vec<E>,
+    /// Of the unit's last event; of the stream's last event if nothing changed.
+    pub position: LogPosition,
+    /// The lead stream's version after the command.
+    pub version: Version,
+    /// The log's time of the decision.
+    pub at: Timestamp,
+    /// The same command was accepted before; this is its answer again.
+    pub replayed: bool,
+}
+
+/// A value read from an aggregate's state, durable by the time the caller sees it.
+#[derive(Clone, Debug)]
+pub struct Snapshotted<R> {
+    pub value: R,
+    /// Of the stream's last event; `None` when the stream does not exist.
+    pub position: Option<LogPosition>,
+    pub version: Version,
+    /// The log's time of the reading.
+    pub at: Timestamp,
+}
+
+/// Why a command did not go through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Failed(#[from] Fault),
+}
+
+/// The handle through which everything reaches the actors. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatch {}
+
+impl Dispatch {
+    /// Runs a command in a task of its own: a caller who goes away cancels nothing.
+    pub async fn execute<A: Aggregate>(
+        &self,
+        _stream: StreamId,
+        _command: A::Command,
+        _request: Request,
+    ) -> Result<Outcome<A::Event>, CommandError> {
+        Err(Fault::internal("not wired").into())
+    }
+
+    /// Reads an aggregate's state; the value leaves only when everything it shows is durable.
+    pub async fn read<A: Aggregate, R: Send + 'static>(
+        &self,
+        _stream: StreamId,
+        _view: impl FnOnce(&A::State) -> R + Send + 'static,
+    ) -> Result<Snapshotted<R>, Fault> {
+        Err(Fault::internal("not wired"))
+    }
+
+    /// The log's time in a partition, now.
+    #[must_use]
+    pub fn at(&self, _partition: Partition) -> Timestamp {
+        Timestamp(0)
+    }
+
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        64
+    }
+
+    /// A fresh command id, for requests without an idempotency key.
+    #[must_use]
+    pub fn fresh_command(&self) -> CommandId {
+        Hash16::default()
+    }
+}

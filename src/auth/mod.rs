@@ -1,0 +1,3 @@
+//! Who is asking? Principals and the tokens that prove them.
+
+pub mod principal;

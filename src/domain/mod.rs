@@ -1,0 +1,204 @@
+//! What are the rules? The shape that every noun's rules have, and all the ways in which they say no.
+//!
+//! Rules are synchronous and get no services: what a rule needs rides in the command, in the state, or in the notice of a
+//! neighbour. They know no time but the one they are given, no randomness, no storage and no HTTP.
+
+pub mod coupon;
+pub mod order;
+pub mod performance;
+pub mod refusal;
+pub mod seat;
+pub mod show;
+pub mod store;
+#[cfg(test)]
+pub mod testing;
+pub mod venue;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use refusal::Refusal;
+
+use crate::events::{Event, NounEvent};
+use crate::ids::{AccountId, CommandId, Hash16, StreamId, Version};
+use crate::timestamp::Timestamp;
+
+/// Whose things may the asker touch? The edge turns roles into this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// Their own only; somebody else's thing looks like a missing one.
+    Own,
+    /// Everybody's.
+    Any,
+}
+
+/// Everything a rule may know about a command besides the command.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The log's time at which the command is decided.
+    pub at: Timestamp,
+    /// Identity of the command: the same for every repetition of one idempotency key.
+    pub command: CommandId,
+    /// Hash of what was asked: tells a repetition from another request under the same key.
+    pub body: Hash16,
+    pub by: AccountId,
+    pub authority: Authority,
+}
+
+impl Asked {
+    #[must_use]
+    pub fn may_act_for(&self, owner: &AccountId) -> bool {
+        self.authority == Authority::Any || &self.by == owner
+    }
+}
+
+/// A fact with the parts of its envelope that states may remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a, E> {
+    pub event: &'a E,
+    pub at: Timestamp,
+    pub version: Version,
+    pub command: CommandId,
+}
+
+/// What follows from a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision<E> {
+    /// These facts, in this order. Never empty.
+    Append(Vec<E>),
+    /// The same command was accepted before; its last fact stands at this version of the stream.
+    Replay(Version),
+    /// Things are already as asked; the answer is the current state.
+    Unchanged,
+}
+
+/// The other streams of the partition that a command needs, besides the one it is addressed to (the lead).
+#[derive(Debug)]
+pub struct Involved<P> {
+    /// Streams that get facts in the same unit: all of them say yes or nothing happens. No stream twice.
+    pub parts: Vec<(StreamId, P)>,
+    /// The neighbour whose notice the decision reads.
+    pub context: Option<StreamId>,
+}
+
+impl<P> Default for Involved<P> {
+    fn default() -> Self {
+        Self { parts: Vec::new(), context: None }
+    }
+}
+
+/// One noun's rules. One generic actor (`actors/shell.rs`) runs them all.
+pub trait Aggregate: Sized + Send + Sync + 'static {
+    /// First part of the stream's name.
+    const NOUN: &'static str;
+    /// Raised when the shape of `State` changes, so that older snapshots are ignored.
+    const SNAPSHOT_VERSION: u16 = 1;
+
+    /// Holds only what some rule reads.
+    type State: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
+    type Event: NounEvent + std::fmt::Debug;
+    type Command: Clone + Send + Sync + std::fmt::Debug + 'static;
+    /// The aggregate whose streams take part in this one's units ([`Nobody`] if none).
+    type Part: Aggregate;
+    /// The aggregate whose notice this one's rules read ([`Nobody`] if none).
+    type Context: Aggregate;
+    /// What neighbours in the partition may read of this aggregate (`()` if nothing).
+    type Notice: Send + Sync + 'static;
+
+    fn involves(_state: &Self::State, _command: &Self::Command) -> Involved<<Self::Part as Aggregate>::Command> {
+        Involved::default()
+    }
+
+    /// `context` is `None` when the neighbour does not exist or none was asked for.
+    fn decide(
+        state: &Self::State,
+        command: &Self::Command,
+        context: Option<&<Self::Context as Aggregate>::Notice>,
+        asked: &Asked,
+    ) -> Result<Decision<Self::Event>, Refusal>;
+
+    fn evolve(state: &mut Self::State, fact: Fact<'_, Self::Event>);
+
+    /// The refusal of the whole when parts refused; `refused` is not empty and in stream order.
+    fn parts_refused(_command: &Self::Command, mut refused: Vec<(StreamId, Refusal)>) -> Refusal {
+        refused.remove(0).1
+    }
+
+    /// When must something happen by itself?
+    fn deadline(_state: &Self::State) -> Option<Timestamp> {
+        None
+    }
+
+    /// What must happen at the deadline.
+    fn due(_state: &Self::State) -> Option<Self::Command> {
+        None
+    }
+
+    fn notice(_state: &Self::State) -> Option<Arc<Self::Notice>> {
+        None
+    }
+
+    /// The seller to whom the events belong.
+    fn owner(_state: &Self::State) -> Option<AccountId> {
+        None
+    }
+
+    /// Entries of the state: a snapshot is worth its row when the tail is longer than that.
+    fn entries(_state: &Self::State) -> usize {
+        1
+    }
+}
+
+/// Nobody takes part, nobody is read: fills `Part` and `Context` of aggregates that stand alone.
+#[derive(Debug)]
+pub enum Nobody {}
+
+/// The command and event that cannot be.
+#[derive(Clone, Debug)]
+pub enum Never {}
+
+impl NounEvent for Never {
+    fn into_event(self) -> Event {
+        match self {}
+    }
+
+    fn from_event(_event: Event) -> Option<Self> {
+        None
+    }
+}
+
+impl Aggregate for Nobody {
+    const NOUN: &'static str = "nobody";
+    type State = ();
+    type Event = Never;
+    type Command = Never;
+    type Part = Self;
+    type Context = Self;
+    type Notice = ();
+
+    fn decide((): &(), command: &Never, _context: Option<&()>, _asked: &Asked) -> Result<Decision<Never>, Refusal> {
+        match *command {}
+    }
+
+    fn evolve((): &mut (), fact: Fact<'_, Never>) {
+        match *fact.event {}
+    }
+}
+
+/// Something to do for every noun, without naming them: deadlines, registries, checks.
+pub trait EachAggregate {
+    fn visit<A: Aggregate>(&mut self);
+}
+
+/// The roster: one line per noun.
+pub fn each_aggregate(visitor: &mut impl EachAggregate) {
+    visitor.visit::<seat::Seat>();
+    visitor.visit::<order::Order>();
+    visitor.visit::<coupon::Coupon>();
+    visitor.visit::<store::Store>();
+    visitor.visit::<performance::Performance>();
+    visitor.visit::<show::Show>();
+    visitor.visit::<venue::Venue>();
+}

@@ -1,0 +1,56 @@
+//! In which ways does the business say no? Every refusal of every rule; their status codes are in `http/error.rs`.
+//!
+//! A refusal is a normal answer: it is never logged as an error, and nothing was appended for it.
+
+use crate::ids::SeatId;
+use crate::money::Amount;
+use crate::timestamp::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not exist, or it is somebody else's.
+    #[error("there is no such thing here")]
+    NotFound,
+    /// The idempotency key was used before for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The rule can only tell repetitions apart by a key, and none was given.
+    #[error("an idempotency key is required here")]
+    KeyRequired,
+    /// A value that can be read but means nothing here.
+    #[error("{detail}")]
+    InvalidValue { pointer: String, detail: String },
+    #[error("seats are not available")]
+    SeatUnavailable { seats: Vec<SeatId> },
+    #[error("the sale has not opened yet")]
+    SaleNotOpen { opens_at: Timestamp, at: Timestamp },
+    #[error("the sale is closed")]
+    SaleClosed,
+    #[error("the sale is paused")]
+    SalePaused,
+    #[error("too many seats for one order")]
+    TooManySeats { limit: u32 },
+    /// Expired or failed orders cannot be cancelled.
+    #[error("the order cannot be cancelled")]
+    OrderNotCancellable { status: &'static str },
+    #[error("the coupons are sold out")]
+    CouponSoldOut,
+    #[error("the coupon was already issued to this member")]
+    CouponAlreadyIssued { serial: u64 },
+    #[error("the coupon is not open yet")]
+    CouponNotOpen { opens_at: Timestamp, at: Timestamp },
+    #[error("the coupon is closed")]
+    CouponClosed,
+    /// The same payment id with other content.
+    #[error("this payment id was recorded with other content")]
+    PaymentMismatch,
+    #[error("the payment is older than the store remembers")]
+    PaymentTooOld { oldest: Timestamp },
+    #[error("the payment is already cancelled in full")]
+    AlreadyCancelled,
+    #[error("more than what is left of the payment")]
+    AmountExceedsRemaining { remaining: Amount },
+    /// Too many payments within the store's memory.
+    #[error("the store has recorded as many payments as it can remember")]
+    StoreFull,
+}

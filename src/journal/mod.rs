@@ -1,0 +1,197 @@
+//! Where are the facts kept? The log's contract, which every backend fulfils and `conformance.rs` proves.
+//!
+//! The journal knows rows, positions, owners and chains. It never interprets a payload and knows none of the rules.
+//!
+//! # The contract
+//!
+//! 1. Positions of a partition MUST be 1, 2, 3 … without gaps, in the order of commit; versions of a stream likewise.
+//! 2. A unit MUST be written whole or not at all. Its last record, and only that, has `unit_last`.
+//! 3. `append` MUST write each partition batch whole or not at all, in one transaction for all of them. A batch whose
+//!    `epoch` or `expected_head` is not what the log says MUST fall out as `Fenced` while the others are written.
+//! 4. `append` MUST answer `AppendError::Rejected` only when certainly nothing of it was or will be written, and
+//!    `AppendError::Unknown` otherwise. It MUST NOT answer `Ok` before the records survive a crash of everything.
+//! 5. `settle` MUST wait for, and fence, every older append to the partition: what it answers is final.
+//! 6. Reads MUST show only what is durable, in order, and MUST end at the end of a unit.
+//! 7. The backend itself MUST refuse UPDATE, DELETE and TRUNCATE of events, whoever asks.
+//! 8. Timers and notes of a unit MUST be written with it, or not at all.
+//! 9. Two claims by different nodes MUST NOT both hold at a time.
+
+pub mod follow;
+pub mod lane;
+pub mod memory;
+pub mod postgres;
+pub mod snapshot;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::events::{Chain, Kind, Record};
+use crate::fault::Fault;
+use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
+use crate::timestamp::Timestamp;
+
+pub type SharedJournal = Arc<dyn Journal>;
+
+/// The records of one command, over one or more streams of one partition. Written whole or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    /// In position order; positions, versions and chains are filled in.
+    pub records: Vec<Record>,
+    /// What changes in the table of deadlines with this unit.
+    pub timers: Vec<TimerChange>,
+    /// Free text that a person gave as a reason: kept apart from the log, keyed by the event id of the unit's last
+    /// record, so that it can be erased.
+    pub note: Option<String>,
+}
+
+/// The stream's deadline from this unit on; `None` when it has none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimerChange {
+    pub stream: StreamId,
+    pub due: Option<Timestamp>,
+}
+
+/// Units for one partition, with what the writer believes about it.
+#[derive(Clone, Debug)]
+pub struct PartitionBatch {
+    pub partition: Partition,
+    pub epoch: Epoch,
+    pub expected_head: Position,
+    /// Not empty; positions go on from `expected_head` without gaps.
+    pub units: Vec<Unit>,
+}
+
+/// What became of one partition's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Written,
+    /// Epoch or head are not what the writer believed: somebody else writes here. Nothing was written.
+    Fenced,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Nothing was written, and nothing will be.
+    #[error("the log refused the batch: {0}")]
+    Rejected(String),
+    /// It may have been written, or may still be.
+    #[error("the outcome of the append is unknown: {0}")]
+    Unknown(String),
+}
+
+/// A partition as its owner finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionState {
+    pub partition: Partition,
+    pub epoch: Epoch,
+    pub head: Position,
+    /// Of the record at `head`: `at`, chain and event id. Zero when the partition is empty.
+    pub last_at: Timestamp,
+    pub chain: Chain,
+    pub last_event: Option<Uuid>,
+}
+
+/// All partitions, taken over by one node.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The log's idea of the time, read while the claim was made.
+    pub now: Timestamp,
+    pub partitions: Vec<PartitionState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimError {
+    /// Another node serves this log.
+    #[error("another node is serving this log: {holder}")]
+    Held { holder: String },
+    #[error("the log is not available: {0}")]
+    Unavailable(String),
+}
+
+/// A stream as a loader needs it: the newest usable snapshot, and what came after it.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    pub snapshot: Option<Snapshot>,
+    pub tail: Vec<Record>,
+}
+
+/// A folded state, to start from instead of the first event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub stream: StreamId,
+    /// The last event folded into it.
+    pub version: Version,
+    /// Position of that event.
+    pub position: Position,
+    /// `Aggregate::SNAPSHOT_VERSION` when it was folded; another one is ignored by the loader.
+    pub schema: u16,
+    pub payload: Vec<u8>,
+}
+
+/// The log.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Partitions of this log; fixed when it was created.
+    fn partitions(&self) -> u16;
+
+    /// Which engine, for messages: `memory`, `sqlite`, `postgres`.
+    fn engine(&self) -> &'static str;
+
+    /// Takes all partitions: raises each epoch by one, under a lease that other nodes respect.
+    async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError>;
+
+    /// Renews the lease and tells the log's time. After a lost connection it takes the lock again, if nobody else did.
+    async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError>;
+
+    /// Gives the lease back at once, so that the next node need not wait.
+    async fn release(&self, node: &NodeId) -> Result<(), Fault>;
+
+    /// One transaction for all batches; verdicts in the order of the batches.
+    async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError>;
+
+    /// Ends every doubt about a partition: raises its epoch if it still is `epoch` and owned by `node`, which waits for
+    /// older transactions and fences them. `None`: the partition is not ours any more.
+    async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault>;
+
+    /// The streams' newest snapshots and tails, in the order asked for. Unknown streams give empty ones.
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault>;
+
+    /// Records of a stream with a version above `after`, at most `limit`, in order.
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault>;
+
+    /// Records of a partition with a position above `after`, at least one unit and about `limit` records, cut at the end
+    /// of a unit, in order. Empty: nothing there yet.
+    async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault>;
+
+    /// The newest record of each stream whose name starts with `prefix`, as of position `up_to`, in stream order.
+    async fn latest_of(&self, partition: Partition, prefix: &str, up_to: Position) -> Result<Vec<Record>, Fault>;
+
+    /// Durable heads of all partitions, in partition order.
+    async fn heads(&self) -> Result<Vec<Position>, Fault>;
+
+    /// Every deadline of a partition.
+    async fn timers(&self, partition: Partition) -> Result<Vec<(StreamId, Timestamp)>, Fault>;
+
+    /// Every kind and version that the log holds, for the check at start-up.
+    async fn kinds(&self) -> Result<Vec<(String, u16)>, Fault>;
+
+    /// Keeps a snapshot; an older one of the stream is replaced, a newer one stays.
+    async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault>;
+
+    /// The note of a unit, by the event id of its last record.
+    async fn note(&self, event: Uuid) -> Result<Option<String>, Fault>;
+}
+
+/// The kinds of `found` that this build cannot read, as a message for the operator; `None` when it can read them all.
+#[must_use]
+pub fn unreadable_kinds(found: &[(String, u16)], known: &[Kind]) -> Option<String> {
+    let bad: Vec<String> = found
+        .iter()
+        .filter(|(name, version)| !known.iter().any(|kind| kind.name == name && *version <= kind.version))
+        .map(|(name, version)| format!("{name} version {version}"))
+        .collect();
+    (!bad.is_empty()).then(|| bad.join(", "))
+}

@@ -1,0 +1,115 @@
+//! How much at most? Every maximum of the project: its name, its unit, and what must hold between them.
+//!
+//! A number that bounds memory, time or a queue stands here and nowhere else. What an operator may choose stands in
+//! `config.rs`; these are the bounds that the design rests on.
+
+use std::time::Duration;
+
+/// Partitions of a log when nobody chooses.
+pub const DEFAULT_PARTITIONS: u16 = 64;
+/// Partitions at most; ids carry the number.
+pub const MAX_PARTITIONS: u16 = 4096;
+
+/// Events in one unit. An order of 100 seats is 101; a block of 2,000 seats is 2,001.
+pub const UNIT_EVENTS: usize = 2_048;
+/// Payload bytes in one unit. A venue of 2 MiB of JSON is less than that in the log.
+pub const UNIT_BYTES: usize = 4 << 20;
+/// Events in one transaction of a lane.
+pub const BATCH_EVENTS: usize = 4_096;
+/// Payload bytes in one transaction of a lane.
+pub const BATCH_BYTES: usize = 8 << 20;
+const _: () = assert!(UNIT_EVENTS <= BATCH_EVENTS && UNIT_BYTES <= BATCH_BYTES, "a unit is never split");
+
+/// Commands under way on a node, from admission to durable answer.
+pub const COMMANDS_IN_FLIGHT: usize = 8_192;
+/// Commands under way in one partition: one hot coupon must not use up the node.
+pub const COMMANDS_IN_FLIGHT_PER_PARTITION: usize = 4_096;
+/// Units waiting for a lane. One command makes at most two units (a due deadline first, then its own).
+pub const LANE_QUEUE: usize = 2 * COMMANDS_IN_FLIGHT;
+const _: () = assert!(LANE_QUEUE >= 2 * COMMANDS_IN_FLIGHT, "an admitted command always finds room in its lane");
+/// Deadlines being applied at once on a node.
+pub const DEADLINES_IN_FLIGHT: usize = 512;
+/// Streams loaded with one query.
+pub const LOAD_BATCH: usize = 512;
+/// Load requests waiting for the loader.
+pub const LOAD_QUEUE: usize = COMMANDS_IN_FLIGHT;
+/// Times that a command superseded by somebody else's failure is run again before its caller hears of it.
+pub const SUPERSEDED_RETRIES: u32 = 5;
+
+/// An actor that nobody asked for that long leaves memory.
+pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
+/// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
+pub const ACTORS_AWAKE: usize = 400_000;
+/// A snapshot is due when the tail is longer than this (or than the state has entries).
+pub const SNAPSHOT_TAIL: u64 = 1_000;
+/// A snapshot beyond that is not kept: folding the tail is cheaper than such a row.
+pub const SNAPSHOT_BYTES: usize = 64 << 20;
+
+/// How long a lease is good, counted from the sending of the heartbeat.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often the lease is renewed.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Answers that append nothing stop this long before the lease runs out.
+pub const LEASE_MARGIN: Duration = Duration::from_millis(500);
+const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost heartbeat does not cost the lease");
+
+/// Recent records of each partition that followers find in memory.
+pub const FOLLOW_RECENT: usize = 4_096;
+/// Records read from the log at once by a follower.
+pub const READ_BATCH: usize = 1_000;
+
+/// Missed frames that a reconnecting watcher is given before it is told to start over.
+pub const RESUME_FRAMES: usize = 10_000;
+/// Frames that wait for one watcher before it is told to start over.
+pub const WATCHER_QUEUE: usize = 256;
+/// Watchers on one node.
+pub const WATCHERS: usize = 50_000;
+/// Comment lines keep gateways from cutting idle streams.
+pub const HEARTBEAT_SSE: Duration = Duration::from_secs(15);
+/// A store's missed payment older than that means nothing at a counter.
+pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
+
+/// A request ends after this at the latest.
+pub const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// A client that takes longer to send its headers is cut.
+pub const HEADER_TIME: Duration = Duration::from_secs(10);
+/// A client that takes longer to send its body is cut.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+/// Headers of one request, in number and bytes.
+pub const HEADERS: usize = 64;
+pub const HEADER_BYTES: usize = 16 << 10;
+/// Body of one request, in bytes; a venue's may be larger.
+pub const BODY_BYTES: usize = 64 << 10;
+pub const VENUE_BODY_BYTES: usize = 2 << 20;
+/// Open connections of a node.
+pub const CONNECTIONS: usize = 20_000;
+/// Grace for running requests after SIGTERM.
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
+
+/// Seats of a venue.
+pub const VENUE_SEATS: usize = 200_000;
+pub const VENUE_SECTIONS: usize = 1_000;
+/// Characters of a section, row or seat label.
+pub const LABEL_CHARS: usize = 16;
+/// Characters of a name, title or other catalogue text.
+pub const NAME_CHARS: usize = 200;
+pub const DESCRIPTION_CHARS: usize = 5_000;
+/// Seats of one order, whatever the performance says.
+pub const ORDER_SEATS: usize = 100;
+/// Seats blocked or unblocked at once.
+pub const BLOCK_SEATS: usize = 2_000;
+const _: () = assert!(BLOCK_SEATS < UNIT_EVENTS && ORDER_SEATS < UNIT_EVENTS, "all seats and their lead in one unit");
+/// How long a hold may be, in seconds.
+pub const HOLD_SECONDS_MIN: u32 = 5;
+pub const HOLD_SECONDS_MAX: u32 = 3_600;
+/// Coupons of one kind.
+pub const COUPON_STOCK: u64 = 10_000_000;
+pub const COUPON_PER_MEMBER: u32 = 100;
+/// An idempotency key is remembered at least this long where the thing itself does not remember it for ever.
+pub const KEY_MEMORY: Duration = Duration::from_secs(16 * 86_400);
+/// A store remembers its payments that long; older ones are refused by `paid_at`.
+pub const STORE_MEMORY: Duration = Duration::from_secs(30 * 86_400);
+/// Payments that one store can take within its memory.
+pub const STORE_PAYMENTS: usize = 2_000_000;
+/// How far in the future a counter's clock may be.
+pub const PAID_AT_AHEAD: Duration = Duration::from_secs(300);
