@@ -1,1 +1,124 @@
-//! Stub.
+//! What can an operator see? The log to stderr, and every metric with its name, unit and meaning.
+//!
+//! Others record under the constants of this file; a metric that does not stand in [`TABLE`] does not exist. Who serves
+//! `/metrics` is not known here.
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, Format, Log};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: Unit,
+    pub help: &'static str,
+}
+
+macro_rules! metrics_table {
+    ($($constant:ident = $name:literal, $kind:ident, $unit:ident, $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)+
+
+        /// Every metric of the project.
+        pub const TABLE: &[Metric] =
+            &[$(Metric { name: $name, kind: Kind::$kind, unit: Unit::$unit, help: $help }),+];
+    };
+}
+
+metrics_table! {
+    EVENTS_APPENDED = "onsale_events_appended_total", Counter, Count, "Events that became durable.";
+    APPEND_BATCH_EVENTS = "onsale_append_batch_events", Histogram, Count, "Events in one transaction of a lane.";
+    COMMIT_SECONDS = "onsale_commit_seconds", Histogram, Seconds, "From the first statement of a batch to the answer to its COMMIT.";
+    LANE_QUEUE = "onsale_lane_queue_units", Gauge, Count, "Units waiting for a lane.";
+    GENERATION_RAISES = "onsale_generation_raises_total", Counter, Count, "Times that everything queued behind a failed unit was dropped, by `reason`.";
+    UNKNOWN_OUTCOMES = "onsale_unknown_outcomes_total", Counter, Count, "Appends whose outcome had to be settled, by `result`.";
+    FENCED = "onsale_fenced_total", Counter, Count, "Partition batches that fell out because another node writes there.";
+    COMMANDS = "onsale_commands_total", Counter, Count, "Commands by `noun` and `outcome` (appended, replayed, unchanged, refused, failed).";
+    COMMANDS_IN_FLIGHT = "onsale_commands_in_flight", Gauge, Count, "Commands between admission and durable answer.";
+    COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
+    ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
+    ACTOR_LOADS = "onsale_actor_loads_total", Counter, Count, "Streams loaded from the log into an actor.";
+    ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
+    TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines applied.";
+    TIMER_LATE_SECONDS = "onsale_timer_late_seconds", Histogram, Seconds, "From a deadline to the moment at which it was applied.";
+    SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
+    LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
+    WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
+    TOPICS = "onsale_topics", Gauge, Count, "Topics that somebody watches.";
+    FRAMES = "onsale_frames_total", Counter, Count, "Frames made from committed units.";
+    FRAMES_DELIVERED = "onsale_frames_delivered_total", Counter, Count, "Frames handed to watchers.";
+    RESETS = "onsale_watcher_resets_total", Counter, Count, "Watchers that had to start over from a snapshot.";
+    FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
+    HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `route` and `status`.";
+    HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer, by `route`.";
+    HTTP_CONNECTIONS = "onsale_http_connections", Gauge, Count, "Open connections.";
+}
+
+/// Upper bounds of the buckets of durations, in seconds.
+const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// Upper bounds of the buckets of batch sizes, in events.
+const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 4_096.0];
+
+/// Starts the log of this process. A second call in one process keeps the first one.
+pub fn init_log(config: &Log) -> Result<(), ConfigError> {
+    let filter = EnvFilter::try_new(&config.level)
+        .map_err(|_| ConfigError::new("log.level", "must be error, warn, info, debug, trace or a filter of them"))?;
+    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The error of a second installation is the wanted outcome: tests and the demo share one process.
+    let _already = match config.format {
+        Format::Json => base.json().flatten_event(true).try_init(),
+        Format::Pretty => base.with_target(false).try_init(),
+    };
+    Ok(())
+}
+
+/// Makes the recorder, describes every metric and hands out what `/metrics` prints. Once per process.
+pub fn install_metrics() -> Result<PrometheusHandle, String> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .and_then(|b| b.set_buckets_for_metric(Matcher::Full(APPEND_BATCH_EVENTS.to_owned()), SIZES))
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|e| format!("metrics cannot be recorded: {e}"))?;
+    describe();
+    Ok(handle)
+}
+
+/// Tells the recorder the unit and the meaning of every metric.
+pub fn describe() {
+    for metric in TABLE {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.unit, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_conventions() {
+        let mut names: Vec<&str> = TABLE.iter().map(|m| m.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+        for metric in TABLE {
+            assert!(metric.name.starts_with("onsale_"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert_eq!(metric.unit == Unit::Seconds, metric.name.ends_with("_seconds"), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Does the configuration say what is wrong, where, and without giving a secret away?
+
+use super::*;
+
+fn load(file: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::from_parts(Some(("my.toml", file)), environment, flags).map_err(|e| e.to_string())
+}
+
+fn data_flag(value: &str) -> Flag {
+    Flag { name: "data", section: "data", key: "dir", value: value.to_owned() }
+}
+
+#[test]
+fn the_embedded_defaults_are_complete() {
+    let config = Config::from_parts(None, Vec::new(), &[]).unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:8080");
+    assert_eq!(config.database.partitions, limits::DEFAULT_PARTITIONS);
+    assert!(!config.database.url.is_set());
+    // Every key stands under a comment that explains it or its neighbour.
+    let keys = DEFAULTS.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
+    assert!(DEFAULTS.lines().filter(|line| line.starts_with('#')).count() > keys);
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let file = "[data]\ndir = \"from-file\"\n";
+    let dir = |c: Result<Config, String>| c.unwrap().data.dir.display().to_string();
+    assert_eq!(dir(load("", &[], &[])), "data");
+    assert_eq!(dir(load(file, &[], &[])), "from-file");
+    assert_eq!(dir(load(file, &[("ONSALE_DATA", "short")], &[])), "short");
+    assert_eq!(dir(load(file, &[("ONSALE_DATA__DIR", "long"), ("ONSALE_DATA", "short")], &[])), "long");
+    assert_eq!(dir(load(file, &[("ONSALE_DATA__DIR", "long")], &[data_flag("flag")])), "flag");
+    let numbers = load("", &[("ONSALE_DATABASE__PARTITIONS", "7")], &[]).unwrap();
+    assert_eq!(numbers.database.partitions, 7);
+}
+
+#[test]
+fn mistakes_name_the_key_and_the_line() {
+    let table = [
+        ("\n[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n", "my.toml:4: unknown key server.lissten"),
+        ("[server]\nlisten = 8080\n", "my.toml:2: server.listen must be a string, not a integer"),
+        ("[nonsense]\nx = 1\n", "my.toml:1: unknown section [nonsense]"),
+        ("server = 1\n", "my.toml:1: server must be a section"),
+        ("[database]\npartitions = 0\n", "database.partitions: must be 1 to"),
+        ("[database]\npartitions = 70000\n", "database.partitions"),
+        ("[log]\nformat = \"xml\"\n", "log.format"),
+        ("[server]\nlisten = \"8080\"\n", "server.listen: must be an address"),
+        ("[sale]\nhold_seconds = 1\n", "sale.hold_seconds: must be 5 to 3600"),
+        ("[server\n", "my.toml:1: not TOML"),
+    ];
+    for (file, expected) in table {
+        let error = load(file, &[], &[]).expect_err(file);
+        assert!(error.starts_with(expected), "{file:?}: {error}");
+    }
+    let table = [
+        ("ONSALE_SERVER__PORT", "1", "environment ONSALE_SERVER__PORT: unknown key server.port"),
+        ("ONSALE_NOWHERE__PORT", "1", "environment ONSALE_NOWHERE__PORT: unknown section nowhere"),
+        ("ONSALE_DATABASE__PARTITIONS", "many", "environment ONSALE_DATABASE__PARTITIONS: database.partitions must be"),
+    ];
+    for (name, value, expected) in table {
+        let error = load("", &[(name, value)], &[]).expect_err(name);
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    const SECRET: &str = "hunter2";
+    let good = load("", &[("ONSALE_DATABASE_URL", "postgres://a:hunter2@localhost/x")], &[]).unwrap();
+    assert!(!format!("{good:?}").contains(SECRET));
+    assert!(good.database.url.expose().contains(SECRET));
+    let wrong = [
+        ("[database]\nurl = [\"hunter2\"]\n", None),
+        ("[database]\nurl = \"hunter2\n", None),
+        ("[database]\nurll = \"hunter2\"\n", None),
+        ("[database]\nurl = \"ftp://hunter2\"\n", None),
+        ("", Some(("ONSALE_DATABASE_URL", "hunter2"))),
+        ("", Some(("ONSALE_DATABASE__PASSWORD", "hunter2"))),
+    ];
+    for (file, variable) in wrong {
+        let error = load(file, variable.as_slice(), &[]).expect_err(file);
+        assert!(!error.contains(SECRET), "{error}");
+    }
+}
