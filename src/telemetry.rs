@@ -36,11 +36,11 @@ macro_rules! metrics_table {
 }
 
 metrics_table! {
-    EVENTS_APPENDED = "onsale_events_appended_total", Counter, Count, "Events that became durable.";
-    APPEND_BATCH_EVENTS = "onsale_append_batch_events", Histogram, Count, "Events in one transaction of a lane.";
-    COMMIT_SECONDS = "onsale_commit_seconds", Histogram, Seconds, "From the first statement of a batch to the answer to its COMMIT.";
+    APPENDED_EVENTS = "onsale_appended_events_total", Counter, Count, "Events that became durable.";
+    LANE_BATCH_EVENTS = "onsale_lane_batch_events", Histogram, Count, "Events in one transaction of a lane.";
+    LANE_COMMIT_SECONDS = "onsale_lane_commit_seconds", Histogram, Seconds, "From the first statement of a batch to the answer to its COMMIT.";
     LANE_QUEUE = "onsale_lane_queue_units", Gauge, Count, "Units waiting for a lane.";
-    GENERATION_RAISES = "onsale_generation_raises_total", Counter, Count, "Times that everything queued behind a failed unit was dropped, by `reason`.";
+    GENERATIONS_RAISED = "onsale_generations_raised_total", Counter, Count, "Times that everything queued behind a failed unit was dropped, by `reason`.";
     UNKNOWN_OUTCOMES = "onsale_unknown_outcomes_total", Counter, Count, "Appends whose outcome had to be settled, by `result`.";
     FENCED = "onsale_fenced_total", Counter, Count, "Partition batches that fell out because another node writes there.";
     COMMANDS = "onsale_commands_total", Counter, Count, "Commands by `noun` and `outcome` (appended, replayed, unchanged, refused, failed).";
@@ -86,7 +86,7 @@ pub fn init_log(config: &Log) -> Result<(), ConfigError> {
 pub fn install_metrics() -> Result<PrometheusHandle, String> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-        .and_then(|b| b.set_buckets_for_metric(Matcher::Full(APPEND_BATCH_EVENTS.to_owned()), SIZES))
+        .and_then(|b| b.set_buckets_for_metric(Matcher::Full(LANE_BATCH_EVENTS.to_owned()), SIZES))
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| format!("metrics cannot be recorded: {e}"))?;
     describe();

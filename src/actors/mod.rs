@@ -4,11 +4,31 @@
 //! gives out positions, a lane makes it durable, and only then the answer leaves. This folder knows nothing of HTTP and
 //! nothing of any particular noun.
 
+mod admission;
+mod cell;
+mod crew;
+mod deadlines;
+mod decision;
+mod dispatch;
+mod engine;
+mod loader;
+mod logtime;
+mod node;
+mod registry;
+mod sequencer;
+mod shell;
+mod snapshot;
+mod timers;
+
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use crate::domain::{Aggregate, Authority, Refusal};
+pub use engine::{Engine, Setup};
+
+use crate::domain::{Authority, Refusal};
 use crate::fault::Fault;
-use crate::ids::{AccountId, CommandId, Hash16, LogPosition, Partition, StreamId, Version};
+use crate::ids::{AccountId, CommandId, Hash16, LogPosition, Version};
 use crate::timestamp::Timestamp;
 
 /// Who asks for a command, and how it is recognised again.
@@ -59,44 +79,15 @@ pub enum CommandError {
     Failed(#[from] Fault),
 }
 
+/// What an actor answers, before the answer of a repetition is looked up in the log.
+#[derive(Debug)]
+pub(crate) enum Accepted<E> {
+    Done(Outcome<E>),
+    Replay { version: Version },
+}
+
 /// The handle through which everything reaches the actors. Cheap to clone.
 #[derive(Clone)]
-pub struct Dispatch {}
-
-impl Dispatch {
-    /// Runs a command in a task of its own: a caller who goes away cancels nothing.
-    pub async fn execute<A: Aggregate>(
-        &self,
-        _stream: StreamId,
-        _command: A::Command,
-        _request: Request,
-    ) -> Result<Outcome<A::Event>, CommandError> {
-        Err(Fault::internal("not wired").into())
-    }
-
-    /// Reads an aggregate's state; the value leaves only when everything it shows is durable.
-    pub async fn read<A: Aggregate, R: Send + 'static>(
-        &self,
-        _stream: StreamId,
-        _view: impl FnOnce(&A::State) -> R + Send + 'static,
-    ) -> Result<Snapshotted<R>, Fault> {
-        Err(Fault::internal("not wired"))
-    }
-
-    /// The log's time in a partition, now.
-    #[must_use]
-    pub fn at(&self, _partition: Partition) -> Timestamp {
-        Timestamp(0)
-    }
-
-    #[must_use]
-    pub fn partitions(&self) -> u16 {
-        64
-    }
-
-    /// A fresh command id, for requests without an idempotency key.
-    #[must_use]
-    pub fn fresh_command(&self) -> CommandId {
-        Hash16::default()
-    }
+pub struct Dispatch {
+    node: Arc<node::Node>,
 }

@@ -8,8 +8,8 @@
 //! 2. A unit MUST be written whole or not at all. Its last record, and only that, has `unit_last`.
 //! 3. `append` MUST write each partition batch whole or not at all, in one transaction for all of them. A batch whose
 //!    `epoch` or `expected_head` is not what the log says MUST fall out as `Fenced` while the others are written.
-//! 4. `append` MUST answer `AppendError::Rejected` only when certainly nothing of it was or will be written, and
-//!    `AppendError::Unknown` otherwise. It MUST NOT answer `Ok` before the records survive a crash of everything.
+//! 4. `append` MUST answer `AppendError::Rejected` (or `NotSent`) only when certainly nothing of it was or will be written,
+//!    and `AppendError::Unknown` otherwise. It MUST NOT answer `Ok` before the records survive a crash of everything.
 //! 5. `settle` MUST wait for, and fence, every older append to the partition: what it answers is final.
 //! 6. Reads MUST show only what is durable, in order, and MUST end at the end of a unit.
 //! 7. The backend itself MUST refuse UPDATE, DELETE and TRUNCATE of events, whoever asks.
@@ -77,6 +77,9 @@ pub enum AppendError {
     /// Nothing was written, and nothing will be.
     #[error("the log refused the batch: {0}")]
     Rejected(String),
+    /// The log could not be reached; nothing was sent.
+    #[error("the log cannot be reached: {0}")]
+    NotSent(String),
     /// It may have been written, or may still be.
     #[error("the outcome of the append is unknown: {0}")]
     Unknown(String),
@@ -152,8 +155,9 @@ pub trait Journal: Send + Sync + 'static {
     /// One transaction for all batches; verdicts in the order of the batches.
     async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError>;
 
-    /// Ends every doubt about a partition: raises its epoch if it still is `epoch` and owned by `node`, which waits for
-    /// older transactions and fences them. `None`: the partition is not ours any more.
+    /// Ends every doubt about a partition: raises its epoch if `node` still owns it at `epoch` or above (an earlier try
+    /// whose answer was lost may have raised it), which waits for older transactions and fences them. `None`: the
+    /// partition is not ours any more.
     async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault>;
 
     /// The streams' newest snapshots and tails, in the order asked for. Unknown streams give empty ones.

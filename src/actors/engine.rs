@@ -1,0 +1,157 @@
+//! What runs on a node that owns partitions? Starts the sequencers, the lane, the loader and the timers, keeps the lease,
+//! and stops all of it in the right order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admission::Admission;
+use super::loader::Loader;
+use super::logtime::{Lease, LogTime};
+use super::node::Node;
+use super::registry::Registry;
+use super::sequencer::Sequencer;
+use super::{Dispatch, timers};
+use crate::clock::{Clock, Entropy};
+use crate::fault::Fault;
+use crate::ids::{NodeId, Position};
+use crate::journal::follow::Follow;
+use crate::journal::lane::Lane;
+use crate::journal::{Claim, ClaimError, SharedJournal};
+use crate::limits;
+
+/// What an engine is made of. The claim was made at `claimed_at` of the clock (taken before asking).
+pub struct Setup {
+    pub journal: SharedJournal,
+    pub claim: Claim,
+    pub claimed_at: Duration,
+    pub node: NodeId,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+}
+
+pub struct Engine {
+    dispatch: Dispatch,
+    follow: Follow,
+    stop: CancellationToken,
+    lost: CancellationToken,
+    tasks: TaskTracker,
+    lane: JoinHandle<()>,
+}
+
+impl Engine {
+    pub async fn start(setup: Setup) -> Result<Self, Fault> {
+        let Setup { journal, claim, claimed_at, node, clock, entropy } = setup;
+        let heads: Vec<Position> = claim.partitions.iter().map(|state| state.head).collect();
+        let follow = Follow::new(journal.clone(), &heads);
+        let time = Arc::new(LogTime::anchored(clock.clone(), claim.now));
+        let lease = Arc::new(Lease::since(clock.clone(), claimed_at));
+        let (units, queue) = mpsc::channel(limits::LANE_QUEUE);
+        let mut sequencers = Vec::with_capacity(claim.partitions.len());
+        for state in &claim.partitions {
+            let timers = journal.timers(state.partition).await?;
+            sequencers.push(Sequencer::new(state, timers, units.clone(), time.clone(), lease.clone()));
+        }
+        let partitions = u16::try_from(sequencers.len()).unwrap_or(u16::MAX);
+        let (loader, loading) = Loader::new(journal.clone());
+        let tasks = TaskTracker::new();
+        let node = Arc::new(Node {
+            id: node,
+            journal: journal.clone(),
+            clock: clock.clone(),
+            entropy,
+            time,
+            lease,
+            sequencers,
+            registry: Registry::new(partitions),
+            loader,
+            admission: Admission::new(partitions),
+            tasks: tasks.clone(),
+        });
+        let lane = Lane::new(journal, follow.clone(), node.clone(), node.id.clone(), clock, &claim.partitions, queue);
+        let engine = Self {
+            dispatch: Dispatch { node: node.clone() },
+            follow,
+            stop: CancellationToken::new(),
+            lost: CancellationToken::new(),
+            tasks,
+            lane: tokio::spawn(lane.run()),
+        };
+        tokio::spawn(loading);
+        engine.tasks.spawn(timers::run(engine.dispatch.clone(), engine.stop.clone()));
+        engine.tasks.spawn(keep_lease(node.clone(), engine.stop.clone(), engine.lost.clone()));
+        engine.tasks.spawn(sweep(node, engine.stop.clone()));
+        Ok(engine)
+    }
+
+    #[must_use]
+    pub fn dispatch(&self) -> Dispatch {
+        self.dispatch.clone()
+    }
+
+    #[must_use]
+    pub fn follow(&self) -> Follow {
+        self.follow.clone()
+    }
+
+    /// Cancelled when another node has taken over: this one must stop.
+    #[must_use]
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Lets nobody in, waits for what is under way (bounded by the caller), ends every task and gives the lease back.
+    pub async fn shutdown(self) {
+        let node = self.dispatch.node.clone();
+        node.admission.drain().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        (0..node.partitions()).for_each(|partition| node.registry.forget(crate::ids::Partition(partition)));
+        self.lane.abort();
+        if let Err(fault) = node.journal.release(&node.id).await {
+            tracing::warn!(%fault, "the lease was not given back; it runs out by itself");
+        }
+    }
+}
+
+async fn keep_lease(node: Arc<Node>, stop: CancellationToken, lost: CancellationToken) {
+    let mut beat = tokio::time::interval(limits::HEARTBEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = beat.tick() => {}
+        }
+        let sent = node.clock.elapsed();
+        match node.journal.heartbeat(&node.id).await {
+            Ok(log) => {
+                node.lease.renew(sent);
+                node.time.draw_towards(log, sent);
+            }
+            Err(ClaimError::Unavailable(detail)) => tracing::warn!(detail, "the lease was not renewed"),
+            Err(ClaimError::Held { holder }) => {
+                tracing::error!(holder, "another node has taken over, stepping down");
+                node.lease.end();
+                lost.cancel();
+                return;
+            }
+        }
+    }
+}
+
+async fn sweep(node: Arc<Node>, stop: CancellationToken) {
+    let mut round = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = round.tick() => node.registry.sweep(node.clock.elapsed()),
+        }
+    }
+}

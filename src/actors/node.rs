@@ -1,0 +1,70 @@
+//! What do all actors of a node share? The sequencers, the registry, the loader and the sources of time and names.
+
+use std::sync::Arc;
+
+use super::admission::Admission;
+use super::loader::Loader;
+use super::logtime::{Lease, LogTime};
+use super::registry::Registry;
+use super::sequencer::Sequencer;
+use crate::clock::{Clock, Entropy};
+use crate::domain::Refusal;
+use crate::fault::Fault;
+use crate::ids::{NodeId, Partition, Position, StreamId};
+use crate::journal::lane::{Guilty, Reports, Timers};
+use crate::journal::{PartitionState, SharedJournal};
+
+pub struct Node {
+    pub id: NodeId,
+    pub journal: SharedJournal,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+    pub time: Arc<LogTime>,
+    pub lease: Arc<Lease>,
+    pub sequencers: Vec<Sequencer>,
+    pub registry: Registry,
+    pub loader: Loader,
+    pub admission: Admission,
+    /// Background work that must end before the node does.
+    pub tasks: tokio_util::task::TaskTracker,
+}
+
+impl Node {
+    pub fn partitions(&self) -> u16 {
+        u16::try_from(self.sequencers.len()).unwrap_or(u16::MAX)
+    }
+
+    pub fn sequencer(&self, partition: Partition) -> &Sequencer {
+        &self.sequencers[usize::from(partition.0)]
+    }
+
+    /// The partition of a stream that a client named; one that cannot be anywhere does not exist.
+    pub fn route(&self, stream: &StreamId) -> Result<Partition, Refusal> {
+        stream.partition(self.partitions()).ok_or(Refusal::NotFound)
+    }
+}
+
+/// What the lane says goes to the partition's sequencer; a partition that starts anew forgets its actors.
+impl Reports for Node {
+    fn is_current(&self, partition: Partition, generation: u64) -> bool {
+        self.sequencer(partition).is_current(generation)
+    }
+
+    fn committed(&self, partition: Partition, position: Position) {
+        self.sequencer(partition).committed(position);
+    }
+
+    fn suspended(&self, partition: Partition, doubtful: Position) {
+        self.sequencer(partition).suspend(doubtful);
+        self.registry.forget(partition);
+    }
+
+    fn resumed(&self, state: &PartitionState, timers: Timers, guilty: Option<Guilty>) {
+        self.sequencer(state.partition).resume(state, timers, guilty);
+    }
+
+    fn lost(&self, partition: Partition, doubt: Fault) {
+        self.sequencer(partition).lose(&doubt);
+        self.registry.forget(partition);
+    }
+}

@@ -1,0 +1,277 @@
+//! Who is awake? The actors of a node by stream; wakes those that are not, many with one load.
+//!
+//! Whoever wants to speak to an actor holds a [`Lease`] on it, given out only under the registry's lock. An actor leaves
+//! only while nobody holds one and everything it showed is durable: so no stream ever has two actors, and none is loaded
+//! while units of it are under way.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ractor::{Actor, ActorRef};
+use tokio::sync::watch;
+
+use super::cell::{Cell, Unfit, fold_whole};
+use super::node::Node;
+use super::shell::{Message, Shell};
+use crate::domain::Aggregate;
+use crate::fault::Fault;
+use crate::ids::{Partition, StreamId};
+use crate::limits;
+use crate::telemetry;
+
+/// An awake actor.
+pub struct Handle {
+    pub stream: StreamId,
+    /// `ActorRef<Message<A>>` of the stream's aggregate.
+    actor: Box<dyn Any + Send + Sync>,
+    /// Asks the actor to leave, without knowing its type.
+    leave: fn(&Lease),
+    /// Ends the actor, without knowing its type.
+    stop: fn(&Handle),
+    generation: u64,
+    /// Seconds of the node's clock.
+    last_used: AtomicU64,
+}
+
+/// The right to send to an actor: it does not leave meanwhile.
+pub type Lease = Arc<Handle>;
+
+impl Handle {
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn cast<A: Aggregate>(&self, message: Message<A>) -> Result<(), Fault> {
+        let actor = self.actor.downcast_ref::<ActorRef<Message<A>>>();
+        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", self.stream)))?;
+        // Gone between our look and our word: everything it had shown was dropped with it.
+        actor.cast(message).map_err(|_| Fault::Superseded)
+    }
+}
+
+/// Nobody can speak to the actor any more, and every message that was sent has been handled.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        (self.stop)(self);
+    }
+}
+
+enum Slot {
+    /// Somebody loads it; the channel closes when that ended, well or not.
+    Loading(watch::Receiver<()>),
+    Awake(Arc<Handle>),
+}
+
+type Slots = BTreeMap<StreamId, Slot>;
+
+pub struct Registry {
+    /// One map per partition: they have nothing to do with each other.
+    slots: Vec<Mutex<Slots>>,
+    awake: AtomicUsize,
+}
+
+/// What waking found under the lock.
+struct Found {
+    leases: Vec<Option<Lease>>,
+    /// Index and stream of those that we load.
+    ours: Vec<(usize, StreamId)>,
+    /// Somebody else loads it; look again when that ended.
+    theirs: Option<watch::Receiver<()>>,
+}
+
+impl Registry {
+    pub fn new(partitions: u16) -> Self {
+        Self { slots: (0..partitions).map(|_| Mutex::default()).collect(), awake: AtomicUsize::new(0) }
+    }
+
+    pub fn awake(&self) -> usize {
+        self.awake.load(Ordering::Relaxed)
+    }
+
+    /// Leases on the actors of `streams`, all of `partition`, in their order.
+    pub async fn wake<A: Aggregate>(
+        &self,
+        node: &Arc<Node>,
+        partition: Partition,
+        streams: &[StreamId],
+    ) -> Result<Vec<Lease>, Fault> {
+        loop {
+            let generation = node.sequencer(partition).generation()?;
+            let (closes, closed) = watch::channel(());
+            let mut found = self.look(node, partition, generation, streams, &closed);
+            if !found.ours.is_empty() {
+                let claims = Claims { registry: self, partition, streams: &found.ours, _closes: closes };
+                let woken = load::<A>(node, partition, generation, &found.ours).await;
+                let mut slots = self.slots[usize::from(partition.0)].lock();
+                for ((index, stream), handle) in found.ours.iter().zip(woken?) {
+                    // A generation that ended meanwhile has emptied the map; its actors refuse every turn.
+                    slots.insert(stream.clone(), Slot::Awake(handle.clone()));
+                    self.awake.fetch_add(1, Ordering::Relaxed);
+                    found.leases[*index] = Some(handle);
+                }
+                drop(slots);
+                drop(claims);
+            }
+            match found.theirs {
+                Some(mut theirs) => drop(theirs.changed().await),
+                None => return Ok(found.leases.into_iter().flatten().collect()),
+            }
+        }
+    }
+
+    fn look(
+        &self,
+        node: &Node,
+        partition: Partition,
+        generation: u64,
+        streams: &[StreamId],
+        closed: &watch::Receiver<()>,
+    ) -> Found {
+        let mut found = Found { leases: vec![None; streams.len()], ours: Vec::new(), theirs: None };
+        let now = node.clock.elapsed().as_secs();
+        let mut slots = self.slots[usize::from(partition.0)].lock();
+        for (index, stream) in streams.iter().enumerate() {
+            match slots.get(stream) {
+                Some(Slot::Awake(handle)) if handle.generation == generation => {
+                    handle.last_used.store(now, Ordering::Relaxed);
+                    found.leases[index] = Some(handle.clone());
+                }
+                Some(Slot::Loading(theirs)) => found.theirs = Some(theirs.clone()),
+                Some(Slot::Awake(_)) | None => found.ours.push((index, stream.clone())),
+            }
+        }
+        if found.theirs.is_some() {
+            // All or nothing: what we would load now, we load when the others are done.
+            found.ours.clear();
+        }
+        for (_, stream) in &found.ours {
+            if let Some(Slot::Awake(_stale)) = slots.insert(stream.clone(), Slot::Loading(closed.clone())) {
+                self.awake.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        found
+    }
+
+    /// The actor asks to leave; granted if nobody can be about to speak to it.
+    pub fn leave(&self, partition: Partition, lease: &Lease) -> bool {
+        let mut slots = self.slots[usize::from(partition.0)].lock();
+        // The one in the actor's hand and the registry's own; every other one is somebody who may send.
+        let alone = Arc::strong_count(lease) <= 2;
+        alone && self.remove(&mut slots, lease)
+    }
+
+    /// The actor must not be used again, whoever holds a lease on it. Everything it showed must be durable.
+    pub fn expel(&self, partition: Partition, stream: &StreamId, generation: u64) {
+        let mut slots = self.slots[usize::from(partition.0)].lock();
+        if matches!(slots.get(stream), Some(Slot::Awake(handle)) if handle.generation == generation) {
+            slots.remove(stream);
+            self.awake.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn remove(&self, slots: &mut Slots, lease: &Lease) -> bool {
+        let here = matches!(slots.get(&lease.stream), Some(Slot::Awake(handle)) if Arc::ptr_eq(handle, lease));
+        if here {
+            slots.remove(&lease.stream);
+            self.awake.fetch_sub(1, Ordering::Relaxed);
+        }
+        here
+    }
+
+    /// Drops every actor of a partition: their states may show what never came true.
+    pub fn forget(&self, partition: Partition) {
+        let mut slots = self.slots[usize::from(partition.0)].lock();
+        slots.retain(|_, slot| match slot {
+            Slot::Awake(_) => {
+                self.awake.fetch_sub(1, Ordering::Relaxed);
+                false
+            }
+            Slot::Loading(_) => true,
+        });
+    }
+
+    /// Asks actors that were idle for long to leave; sooner where too many are awake.
+    pub fn sweep(&self, now: Duration) {
+        let awake = self.awake();
+        metrics::gauge!(telemetry::ACTORS_AWAKE).set(f64::from(u32::try_from(awake).unwrap_or(u32::MAX)));
+        let idle = if awake > limits::ACTORS_AWAKE { 1 } else { limits::ACTOR_IDLE.as_secs() };
+        for slots in &self.slots {
+            for slot in slots.lock().values() {
+                if let Slot::Awake(handle) = slot
+                    && now.as_secs().saturating_sub(handle.last_used.load(Ordering::Relaxed)) >= idle
+                {
+                    (handle.leave)(handle);
+                }
+            }
+        }
+    }
+}
+
+/// Marks streams as being loaded; whatever happens, the marks go and those who wait look again.
+struct Claims<'a> {
+    registry: &'a Registry,
+    partition: Partition,
+    streams: &'a [(usize, StreamId)],
+    _closes: watch::Sender<()>,
+}
+
+impl Drop for Claims<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.registry.slots[usize::from(self.partition.0)].lock();
+        for (_, stream) in self.streams {
+            if matches!(slots.get(stream), Some(Slot::Loading(_))) {
+                slots.remove(stream);
+            }
+        }
+    }
+}
+
+async fn load<A: Aggregate>(
+    node: &Arc<Node>,
+    partition: Partition,
+    generation: u64,
+    wanted: &[(usize, StreamId)],
+) -> Result<Vec<Lease>, Fault> {
+    let streams: Vec<StreamId> = wanted.iter().map(|(_, stream)| stream.clone()).collect();
+    let loaded = node.loader.load(streams.clone()).await?;
+    let mut handles = Vec::with_capacity(streams.len());
+    for (stream, loaded) in streams.into_iter().zip(loaded) {
+        let cell = match Cell::<A>::fold(stream.clone(), loaded, generation) {
+            Ok(cell) => cell,
+            Err(Unfit::Snapshot) => fold_whole::<A>(&node.journal, stream, generation).await?,
+            Err(Unfit::Log(fault)) => {
+                tracing::error!(%fault, "a stream cannot be read");
+                return Err(fault);
+            }
+        };
+        handles.push(spawn(node, partition, cell).await?);
+    }
+    Ok(handles)
+}
+
+async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<A>) -> Result<Lease, Fault> {
+    let (stream, generation) = (cell.stream.clone(), cell.generation);
+    if cell.exists() {
+        let mut turn = node.sequencer(partition).turn(generation)?;
+        turn.post(&stream, cell.notice(), cell.shown);
+    }
+    let shell = Shell::<A>::new(node.clone(), partition);
+    let spawned = Actor::spawn(None, shell, cell).await;
+    let (actor, _) = spawned.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?;
+    Ok(Arc::new(Handle {
+        stream,
+        actor: Box::new(actor),
+        leave: |handle| drop(handle.cast::<A>(Message::Leave(handle.clone()))),
+        stop: |handle| {
+            if let Some(actor) = handle.actor.downcast_ref::<ActorRef<Message<A>>>() {
+                actor.stop(None);
+            }
+        },
+        generation,
+        last_used: AtomicU64::new(node.clock.elapsed().as_secs()),
+    }))
+}

@@ -1,0 +1,300 @@
+//! In which order, and when may it be told? One sequencer per partition gives out positions and holds back answers.
+//!
+//! Deciding happens inside a [`Turn`]: time is stamped, rules decide, positions are given and the unit is queued in one
+//! step under one lock, so the log's order is the order of the decisions and `at` never falls. Answers, refusals and
+//! reads wait here until what they show is durable; they do not die with an actor. The sequencer knows no rules and does
+//! no IO.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{mpsc, watch};
+
+use super::deadlines::Deadlines;
+use super::logtime::{Lease, LogTime};
+use crate::fault::Fault;
+use crate::ids::{Epoch, Partition, Position, StreamId};
+use crate::journal::lane::{Guilty, Queued, Timers};
+use crate::journal::{PartitionState, TimerChange, Unit};
+use crate::limits;
+use crate::timestamp::Timestamp;
+
+/// Tells somebody who waits for durability how it went.
+pub type Tell = Box<dyn FnOnce(Result<(), Fault>) + Send>;
+
+/// What a stream shows to its neighbours in the partition.
+pub type Notice = Arc<dyn Any + Send + Sync>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Serving,
+    /// A doubt is being settled; nothing is decided or loaded meanwhile.
+    Recovering,
+    /// Another node writes here.
+    Lost,
+}
+
+pub struct Sequencer {
+    pub partition: Partition,
+    inner: Mutex<Inner>,
+    lane: mpsc::Sender<Queued>,
+    time: Arc<LogTime>,
+    lease: Arc<Lease>,
+    phase: watch::Sender<Phase>,
+}
+
+struct Inner {
+    phase: Phase,
+    generation: u64,
+    epoch: Epoch,
+    /// Last position given out.
+    head: Position,
+    /// Last position known to survive a crash.
+    durable: Position,
+    last_at: Timestamp,
+    waiting: BTreeMap<Position, Vec<Tell>>,
+    board: HashMap<StreamId, (Notice, Position)>,
+    deadlines: Deadlines,
+}
+
+impl Sequencer {
+    pub fn new(
+        state: &PartitionState,
+        timers: Timers,
+        lane: mpsc::Sender<Queued>,
+        time: Arc<LogTime>,
+        lease: Arc<Lease>,
+    ) -> Self {
+        let inner = Inner {
+            phase: Phase::Serving,
+            generation: 1,
+            epoch: state.epoch,
+            head: state.head,
+            durable: state.head,
+            last_at: state.last_at,
+            waiting: BTreeMap::new(),
+            board: HashMap::new(),
+            deadlines: Deadlines::from_rows(timers),
+        };
+        let phase = watch::Sender::new(Phase::Serving);
+        Self { partition: state.partition, inner: Mutex::new(inner), lane, time, lease, phase }
+    }
+
+    /// The log's time here, without claiming it for a decision.
+    pub fn at(&self) -> Timestamp {
+        let last = self.inner.lock().last_at;
+        last.max(self.time.now())
+    }
+
+    /// The generation in which streams may be loaded now.
+    pub fn generation(&self) -> Result<u64, Fault> {
+        let inner = self.inner.lock();
+        self.serving(&inner)?;
+        Ok(inner.generation)
+    }
+
+    pub fn is_current(&self, generation: u64) -> bool {
+        self.inner.lock().generation == generation
+    }
+
+    /// Last position given out.
+    pub fn head(&self) -> Position {
+        self.inner.lock().head
+    }
+
+    pub fn durable(&self) -> Position {
+        self.inner.lock().durable
+    }
+
+    /// Waits until the partition serves again, if it is being recovered.
+    pub async fn settled(&self) {
+        let mut phase = self.phase.subscribe();
+        // The sender lives as long as we do, so the wait ends only with the phase.
+        let _ = phase.wait_for(|phase| *phase != Phase::Recovering).await;
+    }
+
+    /// Waits until `position` is durable, or tells why it never will be.
+    pub async fn durable_at(&self, position: Position) -> Result<(), Fault> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.inner.lock().answer(position, Box::new(move |result| drop(tell.send(result))));
+        told.await.unwrap_or(Err(Fault::Superseded))
+    }
+
+    /// Takes the partition for one decision by an actor of `generation`.
+    pub fn turn(&self, generation: u64) -> Result<Turn<'_>, Fault> {
+        let inner = self.inner.lock();
+        if inner.generation != generation {
+            return Err(Fault::Superseded);
+        }
+        self.serving(&inner)?;
+        Ok(Turn { sequencer: self, inner })
+    }
+
+    fn serving(&self, inner: &Inner) -> Result<(), Fault> {
+        match inner.phase {
+            Phase::Serving if self.lease.is_good() => Ok(()),
+            Phase::Serving => Err(Fault::unavailable("the lease is not renewed")),
+            Phase::Recovering => Err(Fault::unavailable("the partition is being recovered")),
+            Phase::Lost => Err(Fault::NotOwner { partition: self.partition }),
+        }
+    }
+
+    /// Streams whose deadline has come and that nobody is working on yet.
+    pub fn take_due(&self, most: usize) -> Vec<StreamId> {
+        let mut inner = self.inner.lock();
+        if self.serving(&inner).is_err() {
+            return Vec::new();
+        }
+        let now = inner.last_at.max(self.time.now());
+        inner.deadlines.take_due(now, most)
+    }
+
+    pub fn due_done(&self, stream: &StreamId) {
+        self.inner.lock().deadlines.done(stream);
+    }
+
+    // What the lane reports.
+
+    /// Everything up to `position` is durable.
+    pub fn committed(&self, position: Position) {
+        let told = {
+            let mut inner = self.inner.lock();
+            inner.durable = inner.durable.max(position);
+            let later = inner.waiting.split_off(&position.next());
+            std::mem::replace(&mut inner.waiting, later)
+        };
+        told.into_values().flatten().for_each(|tell| tell(Ok(())));
+    }
+
+    /// Units up to `doubtful` may be in the log or not; everything queued behind them certainly is not and never will be.
+    pub fn suspend(&self, doubtful: Position) {
+        let superseded = {
+            let mut inner = self.inner.lock();
+            inner.generation += 1;
+            inner.phase = Phase::Recovering;
+            inner.board.clear();
+            inner.waiting.split_off(&doubtful.next())
+        };
+        self.phase.send_replace(Phase::Recovering);
+        superseded.into_values().flatten().for_each(|tell| tell(Err(Fault::Superseded)));
+    }
+
+    /// The doubt is over: what the log says is so. Whoever waited up to `rejected`, when given, hears its fault.
+    pub fn resume(&self, state: &PartitionState, timers: Timers, guilty: Option<Guilty>) {
+        let (written, unwritten) = {
+            let mut inner = self.inner.lock();
+            inner.phase = Phase::Serving;
+            inner.epoch = state.epoch;
+            inner.head = state.head;
+            inner.durable = state.head;
+            inner.last_at = inner.last_at.max(state.last_at);
+            inner.deadlines = Deadlines::from_rows(timers);
+            let unwritten = inner.waiting.split_off(&state.head.next());
+            (std::mem::take(&mut inner.waiting), unwritten)
+        };
+        self.phase.send_replace(Phase::Serving);
+        written.into_values().flatten().for_each(|tell| tell(Ok(())));
+        for (position, tells) in unwritten {
+            let fault = match &guilty {
+                Some((last, fault)) if position <= *last => fault.clone(),
+                _ => Fault::Superseded,
+            };
+            tells.into_iter().for_each(|tell| tell(Err(fault.clone())));
+        }
+    }
+
+    /// Another node writes here, or the log is beyond reach for good: nothing is decided here any more.
+    pub fn lose(&self, doubt: &Fault) {
+        let waiting = {
+            let mut inner = self.inner.lock();
+            inner.generation += 1;
+            inner.phase = Phase::Lost;
+            inner.board.clear();
+            std::mem::take(&mut inner.waiting)
+        };
+        self.phase.send_replace(Phase::Lost);
+        waiting.into_values().flatten().for_each(|tell| tell(Err(doubt.clone())));
+    }
+}
+
+impl Inner {
+    fn answer(&mut self, position: Position, tell: Tell) {
+        if position <= self.durable {
+            tell(Ok(()));
+        } else {
+            self.waiting.entry(position).or_default().push(tell);
+        }
+    }
+}
+
+/// The partition, held for one decision.
+pub struct Turn<'a> {
+    sequencer: &'a Sequencer,
+    inner: MutexGuard<'a, Inner>,
+}
+
+impl Turn<'_> {
+    /// Stamps the log's time for this decision.
+    pub fn stamp(&mut self) -> Timestamp {
+        self.inner.last_at = self.inner.last_at.max(self.sequencer.time.now());
+        self.inner.last_at
+    }
+
+    pub fn head(&self) -> Position {
+        self.inner.head
+    }
+
+    pub fn epoch(&self) -> Epoch {
+        self.inner.epoch
+    }
+
+    /// What a neighbour shows, and the position that must be durable before anybody may hear of it.
+    pub fn notice(&self, stream: &StreamId) -> Option<(Notice, Position)> {
+        self.inner.board.get(stream).cloned()
+    }
+
+    pub fn post(&mut self, stream: &StreamId, notice: Option<Notice>, shown: Position) {
+        match notice {
+            Some(notice) => drop(self.inner.board.insert(stream.clone(), (notice, shown))),
+            None => drop(self.inner.board.remove(stream)),
+        }
+    }
+
+    /// Tells when everything up to `position` is durable; at once if it is.
+    pub fn answer(&mut self, position: Position, tell: Tell) {
+        self.inner.answer(position, tell);
+    }
+
+    pub fn partition(&self) -> Partition {
+        self.sequencer.partition
+    }
+
+    /// Refuses a unit that could never be written, before anything changed.
+    pub fn check_size(events: usize, bytes: usize) -> Result<usize, Fault> {
+        if events > limits::UNIT_EVENTS || bytes > limits::UNIT_BYTES {
+            return Err(Fault::Rejected {
+                detail: format!("a unit of {events} events and {bytes} bytes is too large"),
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Queues a unit whose records carry positions from `head()` on; `tell` hears when it is durable, or comes back.
+    pub fn append(mut self, unit: Unit, bytes: usize, tell: Tell) -> Result<(), (Fault, Tell)> {
+        let timers = unit.timers.clone();
+        let queued = Queued { partition: self.partition(), generation: self.inner.generation, unit, bytes };
+        let last = queued.last();
+        // Admission keeps fewer commands under way than the lane has room for, so "full" cannot be; "closed" can.
+        if self.sequencer.lane.try_send(queued).is_err() {
+            return Err((Fault::unavailable("the node is shutting down"), tell));
+        }
+        for TimerChange { stream, due } in &timers {
+            self.inner.deadlines.set(stream, *due);
+        }
+        self.inner.head = last;
+        self.inner.waiting.entry(last).or_default().push(tell);
+        Ok(())
+    }
+}
