@@ -36,8 +36,6 @@ pub struct Config {
     pub psp: Psp,
     pub log: Log,
     pub auth: Auth,
-    pub sale: Sale,
-    pub live: Live,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -90,23 +88,8 @@ pub enum Format {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    pub issuer: String,
-    pub audience: String,
-    pub access_key_file: PathBuf,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Sale {
-    pub hold_seconds: u32,
-    pub max_seats_per_order: u32,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Live {
-    pub retry_ms_min: u32,
-    pub retry_ms_max: u32,
+    pub access_key: Secret,
+    pub ticket_key: Secret,
 }
 
 /// A text that may carry a password: it is handed out on request only and never printed.
@@ -207,17 +190,6 @@ impl Config {
         if !(1..=limits::MAX_PARTITIONS).contains(&self.database.partitions) {
             return wrong("database.partitions", format!("must be 1 to {}", limits::MAX_PARTITIONS));
         }
-        if !(limits::HOLD_SECONDS_MIN..=limits::HOLD_SECONDS_MAX).contains(&self.sale.hold_seconds) {
-            let (min, max) = (limits::HOLD_SECONDS_MIN, limits::HOLD_SECONDS_MAX);
-            return wrong("sale.hold_seconds", format!("must be {min} to {max}"));
-        }
-        let seats = usize::try_from(self.sale.max_seats_per_order).unwrap_or(usize::MAX);
-        if !(1..=limits::ORDER_SEATS).contains(&seats) {
-            return wrong("sale.max_seats_per_order", format!("must be 1 to {}", limits::ORDER_SEATS));
-        }
-        if self.live.retry_ms_min > self.live.retry_ms_max || self.live.retry_ms_max > 60_000 {
-            return wrong("live.retry_ms_max", "must be at least live.retry_ms_min and at most 60000".to_owned());
-        }
         for (key, address) in
             [("server.listen", &self.server.listen), ("server.admin_listen", &self.server.admin_listen)]
         {
@@ -227,14 +199,12 @@ impl Config {
             }
         }
         let url = self.database.url.expose();
-        let known = ["postgres://", "postgresql://", "sqlite:", "memory:"];
+        let known = ["postgres://", "postgresql://", "sqlite:"];
         if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
-            return wrong("database.url", "must start with postgres://, sqlite: or memory:".to_owned());
+            return wrong("database.url", "must start with postgres:// or sqlite:".to_owned());
         }
-        for (key, text) in [("auth.issuer", &self.auth.issuer), ("auth.audience", &self.auth.audience)] {
-            if text.is_empty() {
-                return wrong(key, "must not be empty".to_owned());
-            }
+        if self.auth.access_key.is_set() != self.auth.ticket_key.is_set() {
+            return wrong("auth.access_key", "auth.access_key and auth.ticket_key are set together or not at all".to_owned());
         }
         Ok(self)
     }

@@ -3,6 +3,8 @@
 //! Others record under the constants of this file; a metric that does not stand in [`TABLE`] does not exist. Who serves
 //! `/metrics` is not known here.
 
+use std::sync::OnceLock;
+
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -82,8 +84,13 @@ pub fn init_log(config: &Log) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Makes the recorder, describes every metric and hands out what `/metrics` prints. Once per process.
-pub fn install_metrics() -> Result<PrometheusHandle, String> {
+/// What `/metrics` prints. The first call makes the recorder; a process has one, however many nodes it runs.
+pub fn metrics() -> Result<PrometheusHandle, String> {
+    static HANDLE: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    HANDLE.get_or_init(install).clone()
+}
+
+fn install() -> Result<PrometheusHandle, String> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
         .and_then(|b| b.set_buckets_for_metric(Matcher::Full(LANE_BATCH_EVENTS.to_owned()), SIZES))
@@ -94,7 +101,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, String> {
 }
 
 /// Tells the recorder the unit and the meaning of every metric.
-pub fn describe() {
+fn describe() {
     for metric in TABLE {
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),

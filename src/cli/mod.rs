@@ -1,1 +1,141 @@
-//! Stub.
+//! What can be asked for on the command line? One file per verb; here are the flags that all of them understand and the
+//! exit codes: 0 done, 1 it does not hold, 2 wrong usage, 78 wrong configuration.
+
+mod audit;
+mod demo;
+mod failure;
+mod log;
+mod migrate;
+mod output;
+mod serve;
+mod settings;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Flag};
+use crate::telemetry;
+use failure::Failure;
+
+/// A server for on-sales: seats, first-come coupons and store payment feeds.
+#[derive(Parser, Debug)]
+#[command(name = "onsale", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Args, Debug)]
+struct Global {
+    /// Directory of the embedded log and of the key file.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// postgres://… instead of the embedded log. Prefer ONSALE_DATABASE_URL: others can see arguments.
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// redis://… for hints between nodes.
+    #[arg(long, global = true, value_name = "URL")]
+    redis_url: Option<String>,
+    /// File with options, of the shape that `onsale config --defaults` prints.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Runs a node.
+    Serve(serve::Serve),
+    /// Runs a whole sale with a simulated crowd on a fresh directory.
+    Demo(demo::Demo),
+    /// Signs access tokens with the node's key.
+    Token(token::Token),
+    /// Reads the log, also beside a serving node.
+    Log(log::Log),
+    /// Checks the invariants from the log alone.
+    Audit(audit::Audit),
+    /// Creates the database's schema or brings it up to date.
+    Migrate(migrate::Migrate),
+    /// Prints the options.
+    Config(settings::Settings),
+}
+
+impl Global {
+    /// The configuration of this call; `own` are the flags of the verb itself.
+    fn load(&self, own: Vec<Flag>) -> Result<Config, Failure> {
+        let mut flags = own;
+        let mut add = |name, section, key, value: &Option<String>| {
+            flags.extend(value.clone().map(|value| Flag { name, section, key, value }));
+        };
+        add("data", "data", "dir", &self.data);
+        add("database-url", "database", "url", &self.database_url);
+        add("redis-url", "redis", "url", &self.redis_url);
+        let config = Config::load(self.config.as_deref(), &flags)?;
+        telemetry::init_log(&config.log)?;
+        Ok(config)
+    }
+}
+
+/// Reads the arguments, does what they say and tells how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Wrong usage ends here with code 2, `--help` and `--version` with 0; clap writes the message.
+    let arguments = Arguments::parse();
+    let done = match arguments.verb {
+        Verb::Config(verb) => verb.run(),
+        Verb::Token(verb) => verb.run(&arguments.global),
+        verb => run_async(verb, &arguments.global),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::of(format!("no threads to work with: {e}")))?;
+    let done = runtime.block_on(async {
+        match verb {
+            Verb::Serve(verb) => verb.run(global).await,
+            Verb::Demo(verb) => verb.run(global).await,
+            Verb::Log(verb) => verb.run(global).await,
+            Verb::Audit(verb) => verb.run(global).await,
+            Verb::Migrate(verb) => verb.run(global).await,
+            Verb::Config(verb) => verb.run(),
+            Verb::Token(verb) => verb.run(global),
+        }
+    });
+    // A blocking task that hangs (a database that does not answer) must not keep the process from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_understood_after_every_verb() {
+        for verb in ["serve", "demo", "audit", "migrate", "log stats", "log export", "log tail", "token --sub a --role member"] {
+            let line = format!("onsale {verb} --data d --database-url u --redis-url r --config c");
+            let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
+            assert_eq!(parsed.global.data.as_deref(), Some("d"), "{verb}");
+        }
+        for wrong in ["onsale", "onsale nonsense", "onsale serve --nonsense", "onsale token", "onsale log"] {
+            assert_eq!(Arguments::try_parse_from(wrong.split(' ')).expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
+    }
+}
