@@ -96,8 +96,8 @@ impl MemoryJournal {
         }
     }
 
-    async fn stumble(&self, ask: impl Fn(&dyn Mischief) -> Hiccup + Send) -> Result<(), String> {
-        match self.mischief.as_deref().map(ask).unwrap_or_default() {
+    async fn stumble(&self, hiccup: Option<Hiccup>) -> Result<(), String> {
+        match hiccup.unwrap_or_default() {
             Hiccup::Normal => Ok(()),
             Hiccup::Delay(time) => {
                 tokio::time::sleep(time).await;
@@ -188,7 +188,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
-        self.stumble(Mischief::on_heartbeat).await.map_err(ClaimError::Unavailable)?;
+        self.stumble(self.mischief.as_ref().map(|m| m.on_heartbeat())).await.map_err(ClaimError::Unavailable)?;
         let mut tables = self.tables();
         if let Some(holder) = self.held_by_another(&tables, node) {
             return Err(ClaimError::Held { holder });
@@ -204,7 +204,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
-        self.stumble(Mischief::on_heartbeat).await.map_err(ClaimError::Unavailable)?;
+        self.stumble(self.mischief.as_ref().map(|m| m.on_heartbeat())).await.map_err(ClaimError::Unavailable)?;
         let mut tables = self.tables();
         // Whoever claimed last owns the partitions, even after its lease ran out: only a new claim may follow it.
         let owner = tables.shelves.first().and_then(|shelf| shelf.owner.clone());
@@ -246,7 +246,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault> {
-        self.stumble(Mischief::on_settle).await.map_err(Fault::unavailable)?;
+        self.stumble(self.mischief.as_ref().map(|m| m.on_settle())).await.map_err(Fault::unavailable)?;
         let mut tables = self.tables();
         let shelf = tables.shelves.get_mut(usize::from(partition.0)).ok_or_else(|| no_such(partition))?;
         if shelf.epoch != epoch || shelf.owner.as_ref() != Some(node) {
