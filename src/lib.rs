@@ -14,6 +14,7 @@ pub mod money;
 pub mod timestamp;
 
 pub mod actors;
+pub mod audit;
 pub mod auth;
 pub mod domain;
 pub mod events;

@@ -57,6 +57,8 @@ const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost h
 pub const FOLLOW_RECENT: usize = 4_096;
 /// Records read from the log at once by a follower.
 pub const READ_BATCH: usize = 1_000;
+/// Violations that an audit tells one by one; the rest is counted.
+pub const AUDIT_VIOLATIONS: usize = 1_000;
 
 /// Missed frames that a reconnecting watcher is given before it is told to start over.
 pub const RESUME_FRAMES: usize = 10_000;

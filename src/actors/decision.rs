@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::crew::{Crew, Part};
-use super::node::Node;
+use super::node::{Moment, Node};
 use super::sequencer::{Notice, Turn};
 use super::{Accepted, CommandError, Outcome, Request};
 use crate::domain::{Aggregate, Asked, Decision};
@@ -47,7 +47,10 @@ pub fn run<A: Aggregate>(
         by: request.by.clone(),
         authority: request.authority,
     };
-    let proposal = catch_unwind(AssertUnwindSafe(|| propose(cell, &mut crew, command, context.as_ref(), &asked)));
+    let proposal = catch_unwind(AssertUnwindSafe(|| {
+        node.strike(Moment::Deciding);
+        propose(cell, &mut crew, command, context.as_ref(), &asked)
+    }));
     let proposal = match proposal {
         Ok(Ok(proposal)) => proposal,
         Ok(Err(error)) => return turn.answer(shown, told(answer, Err(error))),
@@ -175,6 +178,7 @@ fn append<A: Aggregate>(
                 evolve(borrowed, events, request, at, last, &mut timers);
             }
         }
+        node.strike(Moment::Evolving);
         evolve(cell, &lead, request, at, last, &mut timers);
         timers
     }));

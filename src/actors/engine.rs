@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::admission::Admission;
 use super::loader::Loader;
 use super::logtime::{Lease, LogTime};
-use super::node::Node;
+use super::node::{Node, Sabotage};
 use super::registry::Registry;
 use super::sequencer::Sequencer;
 use super::{Dispatch, timers};
@@ -32,6 +32,7 @@ pub struct Setup {
     pub node: NodeId,
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
+    pub sabotage: Option<Arc<dyn Sabotage>>,
 }
 
 pub struct Engine {
@@ -45,7 +46,7 @@ pub struct Engine {
 
 impl Engine {
     pub async fn start(setup: Setup) -> Result<Self, Fault> {
-        let Setup { journal, claim, claimed_at, node, clock, entropy } = setup;
+        let Setup { journal, claim, claimed_at, node, clock, entropy, sabotage } = setup;
         let heads: Vec<Position> = claim.partitions.iter().map(|state| state.head).collect();
         let follow = Follow::new(journal.clone(), &heads);
         let time = Arc::new(LogTime::anchored(clock.clone(), claim.now));
@@ -70,6 +71,7 @@ impl Engine {
             registry: Registry::new(partitions),
             loader,
             admission: Admission::new(partitions),
+            sabotage,
             tasks: tasks.clone(),
         });
         let lane = Lane::new(journal, follow.clone(), node.clone(), node.id.clone(), clock, &claim.partitions, queue);
@@ -102,6 +104,11 @@ impl Engine {
     #[must_use]
     pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
+    }
+
+    /// Asks every actor to leave, however recently it was used; those that are needed stay.
+    pub fn ask_all_to_leave(&self) {
+        self.dispatch.node.registry.ask_idle_to_leave(Duration::MAX, Duration::ZERO);
     }
 
     /// Lets nobody in, waits for what is under way (bounded by the caller), ends every task and gives the lease back.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use engine::{Engine, Setup};
+pub use node::{Moment, Sabotage};
 
 use crate::domain::{Authority, Refusal};
 use crate::fault::Fault;

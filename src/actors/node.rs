@@ -14,6 +14,20 @@ use crate::ids::{NodeId, Partition, Position, StreamId};
 use crate::journal::lane::{Guilty, Reports, Timers};
 use crate::journal::{PartitionState, SharedJournal};
 
+/// Breaks things at the worst moments; simulations bring one, a server has none.
+pub trait Sabotage: Send + Sync + 'static {
+    /// Called where a rule is at work. Whatever a bug in a rule could do may happen here: it may panic.
+    fn strike(&self, moment: Moment);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before anybody has decided.
+    Deciding,
+    /// After the parts' states changed, before the lead's does.
+    Evolving,
+}
+
 pub struct Node {
     pub id: NodeId,
     pub journal: SharedJournal,
@@ -25,6 +39,7 @@ pub struct Node {
     pub registry: Registry,
     pub loader: Loader,
     pub admission: Admission,
+    pub sabotage: Option<Arc<dyn Sabotage>>,
     /// Background work that must end before the node does.
     pub tasks: tokio_util::task::TaskTracker,
 }
@@ -36,6 +51,12 @@ impl Node {
 
     pub fn sequencer(&self, partition: Partition) -> &Sequencer {
         &self.sequencers[usize::from(partition.0)]
+    }
+
+    pub fn strike(&self, moment: Moment) {
+        if let Some(sabotage) = &self.sabotage {
+            sabotage.strike(moment);
+        }
     }
 
     /// The partition of a stream that a client named; one that cannot be anywhere does not exist.

@@ -198,11 +198,16 @@ impl Registry {
     pub fn sweep(&self, now: Duration) {
         let awake = self.awake();
         metrics::gauge!(telemetry::ACTORS_AWAKE).set(f64::from(u32::try_from(awake).unwrap_or(u32::MAX)));
-        let idle = if awake > limits::ACTORS_AWAKE { 1 } else { limits::ACTOR_IDLE.as_secs() };
+        let idle = if awake > limits::ACTORS_AWAKE { Duration::from_secs(1) } else { limits::ACTOR_IDLE };
+        self.ask_idle_to_leave(now, idle);
+    }
+
+    /// Asks every actor that nobody spoke to for `idle` to leave.
+    pub fn ask_idle_to_leave(&self, now: Duration, idle: Duration) {
         for slots in &self.slots {
             for slot in slots.lock().values() {
                 if let Slot::Awake(handle) = slot
-                    && now.as_secs().saturating_sub(handle.last_used.load(Ordering::Relaxed)) >= idle
+                    && now.as_secs().saturating_sub(handle.last_used.load(Ordering::Relaxed)) >= idle.as_secs()
                 {
                     (handle.leave)(handle);
                 }

@@ -16,6 +16,8 @@
 //! 8. Timers and notes of a unit MUST be written with it, or not at all.
 //! 9. Two claims by different nodes MUST NOT both hold at a time.
 
+#[doc(hidden)]
+pub mod conformance;
 pub mod follow;
 pub mod lane;
 pub mod memory;

@@ -1,0 +1,83 @@
+//! I4: is nothing given away twice? Stock, the share of each member, and serials in the order of the log.
+
+use std::collections::HashMap;
+
+use super::Row;
+use super::findings::Findings;
+use crate::events::{CouponEvent, Event, Record};
+use crate::ids::{AccountId, StreamId};
+
+#[derive(Default)]
+pub(super) struct Coupons {
+    coupons: HashMap<StreamId, Coupon>,
+}
+
+struct Coupon {
+    stock: u64,
+    per_member: u32,
+    last_serial: u64,
+    /// Issued and not revoked, by serial.
+    live: HashMap<u64, AccountId>,
+    of_member: HashMap<AccountId, u32>,
+}
+
+impl Coupons {
+    pub fn judge(&mut self, unit: &[Row], findings: &mut Findings) {
+        for row in unit {
+            if let Some(Event::Coupon(event)) = &row.event {
+                self.fact(&row.record, event, findings);
+            }
+        }
+    }
+
+    fn fact(&mut self, record: &Record, event: &CouponEvent, findings: &mut Findings) {
+        if let CouponEvent::Created(terms) = event {
+            let (stock, per_member) = (terms.stock, terms.per_member);
+            let (live, of_member) = Default::default();
+            let new = Coupon { stock, per_member, last_serial: 0, live, of_member };
+            if self.coupons.insert(record.stream.clone(), new).is_some() {
+                findings.at(record, "I4", format!("{} is created a second time", record.stream));
+            }
+            return;
+        }
+        let Some(coupon) = self.coupons.get_mut(&record.stream) else {
+            findings.at(record, "I4", format!("{} was never created", record.stream));
+            return;
+        };
+        match event {
+            CouponEvent::Created(_) => {}
+            CouponEvent::Issued(issued) => coupon.issue(record, issued.serial, &issued.account_id, findings),
+            CouponEvent::Revoked(revoked) => coupon.revoke(record, revoked.serial, &revoked.account_id, findings),
+        }
+    }
+}
+
+impl Coupon {
+    fn issue(&mut self, record: &Record, serial: u64, member: &AccountId, findings: &mut Findings) {
+        let due = self.last_serial + 1;
+        if serial != due {
+            findings.at(record, "I4", format!("serial {serial} where {due} is due"));
+        }
+        self.last_serial = serial;
+        self.live.insert(serial, member.clone());
+        if self.live.len() as u64 > self.stock {
+            findings.at(record, "I4", format!("{} are issued of a stock of {}", self.live.len(), self.stock));
+        }
+        let share = self.of_member.entry(member.clone()).or_default();
+        *share += 1;
+        if *share > self.per_member {
+            findings.at(record, "I4", format!("a member has {share}, allowed are {}", self.per_member));
+        }
+    }
+
+    fn revoke(&mut self, record: &Record, serial: u64, member: &AccountId, findings: &mut Findings) {
+        if self.live.get(&serial) != Some(member) {
+            findings.at(record, "I4", format!("serial {serial} is revoked, but this member does not hold it"));
+            return;
+        }
+        self.live.remove(&serial);
+        if let Some(share) = self.of_member.get_mut(member) {
+            *share -= 1;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What does one partition hold, and what would a database refuse to put there?
+//!
+//! The shelf checks what tables, keys and the fenced head of a partition check. It does not check chains or payloads,
+//! since no database would: that is the business of the readers and of the audit.
+
+use std::collections::BTreeMap;
+
+use crate::events::{Chain, Record};
+use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
+use crate::journal::{PartitionBatch, PartitionState, Snapshot, Unit};
+use crate::timestamp::Timestamp;
+
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    pub epoch: Epoch,
+    pub owner: Option<NodeId>,
+    pub timers: BTreeMap<StreamId, Timestamp>,
+    pub snapshots: BTreeMap<StreamId, Snapshot>,
+    rows: BTreeMap<Position, Record>,
+    /// The key that makes a version unique, and the way to a stream's rows.
+    versions: BTreeMap<(StreamId, Version), Position>,
+}
+
+impl Shelf {
+    pub fn head(&self) -> Position {
+        self.rows.last_key_value().map_or(Position(0), |(position, _)| *position)
+    }
+
+    pub fn state(&self, partition: Partition) -> PartitionState {
+        let last = self.rows.last_key_value().map(|(_, record)| record);
+        PartitionState {
+            partition,
+            epoch: self.epoch,
+            head: self.head(),
+            last_at: last.map_or(Timestamp(0), |record| record.at),
+            chain: last.map_or_else(Chain::default, |record| record.chain),
+            last_event: last.map(|record| record.event_id),
+        }
+    }
+
+    /// Is the writer's belief about this partition still true?
+    pub fn fences(&self, batch: &PartitionBatch) -> bool {
+        self.epoch != batch.epoch || self.head() != batch.expected_head
+    }
+
+    /// Says what a database would refuse about a batch that is not fenced; `Ok` means it can be put here.
+    pub fn check(&self, batch: &PartitionBatch) -> Result<(), String> {
+        if batch.units.is_empty() {
+            return Err(format!("the batch of partition {} has no units", batch.partition));
+        }
+        let mut position = self.head();
+        let mut newest: BTreeMap<&StreamId, Version> = BTreeMap::new();
+        for unit in &batch.units {
+            check_unit_ends(unit)?;
+            for record in &unit.records {
+                position = position.next();
+                if record.partition != batch.partition || record.position != position {
+                    return Err(format!(
+                        "a record says {}:{} where {}:{position} is due",
+                        record.partition, record.position, batch.partition
+                    ));
+                }
+                let last = newest.get(&record.stream).copied().unwrap_or_else(|| self.newest(&record.stream));
+                if record.version != last.next() {
+                    return Err(format!(
+                        "{} has version {}, a record says {}",
+                        record.stream, last.0, record.version.0
+                    ));
+                }
+                newest.insert(&record.stream, record.version);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a checked unit here.
+    pub fn put(&mut self, unit: Unit) {
+        for record in unit.records {
+            self.place(record);
+        }
+        for change in unit.timers {
+            match change.due {
+                Some(due) => self.timers.insert(change.stream, due),
+                None => self.timers.remove(&change.stream),
+            };
+        }
+    }
+
+    /// Puts a row here without asking whether it fits.
+    pub fn place(&mut self, record: Record) {
+        self.versions.insert((record.stream.clone(), record.version), record.position);
+        self.rows.insert(record.position, record);
+    }
+
+    pub fn newest(&self, stream: &StreamId) -> Version {
+        self.of_stream(stream, Version(0)).next_back().map_or(Version(0), |record| record.version)
+    }
+
+    pub fn of_stream(&self, stream: &StreamId, after: Version) -> impl DoubleEndedIterator<Item = &Record> {
+        let from = (stream.clone(), after.next());
+        let to = (stream.clone(), Version(u64::MAX));
+        self.versions.range(from..=to).filter_map(|(_, position)| self.rows.get(position))
+    }
+
+    /// At least one unit and at most `limit` records if that is more, never part of a unit.
+    pub fn after(&self, after: Position, limit: usize) -> Vec<Record> {
+        let mut found = Vec::new();
+        let mut complete = 0;
+        for record in self.rows.range(after.next()..).map(|(_, record)| record) {
+            if found.len() >= limit && complete > 0 {
+                break;
+            }
+            found.push(record.clone());
+            if record.unit_last {
+                complete = found.len();
+            }
+        }
+        found.truncate(complete);
+        found
+    }
+
+    pub fn latest_of(&self, prefix: &str, up_to: Position) -> Vec<Record> {
+        let from = (StreamId::from_log(prefix), Version(0));
+        let mut found: Vec<Record> = Vec::new();
+        for ((stream, _), position) in self.versions.range(from..) {
+            if !stream.as_str().starts_with(prefix) {
+                break;
+            }
+            let Some(record) = self.rows.get(position).filter(|_| *position <= up_to) else { continue };
+            match found.last_mut() {
+                Some(last) if &last.stream == stream => *last = record.clone(),
+                _ => found.push(record.clone()),
+            }
+        }
+        found
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &Record> {
+        self.rows.values()
+    }
+}
+
+fn check_unit_ends(unit: &Unit) -> Result<(), String> {
+    let Some((last, rest)) = unit.records.split_last() else { return Err("a unit without records".to_owned()) };
+    if last.unit_last && rest.iter().all(|record| !record.unit_last) {
+        Ok(())
+    } else {
+        Err(format!("the unit that ends at {} is not marked at its end alone", last.position))
+    }
+}

@@ -1,0 +1,12 @@
+//! Does the whole program keep its promise? The real binary, real Postgres, real signals, over HTTP and SSE.
+//!
+//! Each test has a server and a log of its own. Nothing here knows the code behind the public contract.
+
+mod bad_input;
+mod commands;
+mod coupons;
+mod crash;
+mod sale;
+mod stores;
+mod streams;
+mod support;

@@ -1,0 +1,11 @@
+//! What tests stand on: servers, people with tokens, streams, and waiting for conditions.
+
+pub mod http;
+pub mod server;
+pub mod sse;
+pub mod stage;
+pub mod wait;
+
+pub use http::{Answer, Client};
+pub use server::{Kind, Server, onsale};
+pub use stage::Stage;
