@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,6 +23,9 @@ use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
 use crate::live::{Hub, hub::HubParts};
 use crate::{http, telemetry};
+
+/// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
+const HANDING_OVER: Duration = Duration::from_secs(3);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -117,9 +121,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         metrics: admin.is_none().then(|| metrics.clone()),
     };
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
-    let mut listeners = vec![tokio::spawn(http::serve(listener, http::router(parts), stop.clone()))];
+    let mut listeners = vec![tokio::spawn(http::server::serve(listener, http::router(parts), stop.clone()))];
     if let Some(admin) = admin {
-        listeners.push(tokio::spawn(http::serve(admin, http::metrics_router(metrics), stop.clone())));
+        listeners.push(tokio::spawn(http::server::serve(admin, http::metrics_router(metrics), stop.clone())));
     }
     tracing::info!(node = %node, %address, engine = config.database.url.is_set().then_some("configured"), "ready");
     Ok(Running { address, keys, engine, hub, watching, stop, listeners })
@@ -131,16 +135,18 @@ impl Running {
         self.stop.cancel();
         self.hub.shutdown();
         self.watching.close();
-        let finished = async {
+        let requests = async {
             for listener in self.listeners {
                 // A listener that panicked has nothing left to finish.
                 let _ended = listener.await;
             }
             self.watching.wait().await;
-            self.engine.shutdown().await;
         };
-        if tokio::time::timeout(limits::SHUTDOWN_TIME, finished).await.is_err() {
-            tracing::warn!("not everything ended in time; what was under way is in the log or never started");
+        if tokio::time::timeout(limits::SHUTDOWN_TIME - HANDING_OVER, requests).await.is_err() {
+            tracing::warn!("not every request ended in time; each is in the log or never started");
+        }
+        if tokio::time::timeout(HANDING_OVER, self.engine.shutdown()).await.is_err() {
+            tracing::warn!("the lease was not handed over in time; it runs out by itself");
         }
     }
 }
