@@ -115,3 +115,6 @@ pub const STORE_MEMORY: Duration = Duration::from_secs(30 * 86_400);
 pub const STORE_PAYMENTS: usize = 2_000_000;
 /// How far in the future a counter's clock may be.
 pub const PAID_AT_AHEAD: Duration = Duration::from_secs(300);
+
+/// How long a token made on the command line may be good for.
+pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(366 * 86_400);
