@@ -1,0 +1,254 @@
+//! Does the house look as CONTRIBUTING.md says? Style is a test, never a discussion.
+//!
+//! Reads the sources as text. What the compiler or clippy can see is left to them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FILE_LINES: usize = 500;
+const FACADE_LINES: usize = 120;
+
+/// What everybody may use.
+const GROUND: &[&str] = &["ids", "money", "limits", "clock", "timestamp", "fault"];
+
+/// What a folder (or file) of `src` may use besides itself. A folder that is missing here fails the test.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("ids", &[]),
+    ("money", &[]),
+    ("timestamp", &[]),
+    ("limits", &[]),
+    ("clock", &["timestamp", "ids"]),
+    ("fault", &["ids"]),
+    ("events", &["ids", "money", "limits", "timestamp"]),
+    // Rules read no clock and know no failures of ours.
+    ("domain", &["events", "ids", "money", "limits", "timestamp"]),
+    ("journal", &["events", "ids", "clock", "limits", "timestamp", "fault", "telemetry"]),
+    ("cluster", &["GROUND", "journal"]),
+    ("actors", &["GROUND", "domain", "events", "journal", "cluster", "telemetry"]),
+    ("audit", &["GROUND", "events", "journal"]),
+    ("auth", &["GROUND"]),
+    // Read models never decide.
+    ("projections", &["GROUND", "events", "journal", "telemetry"]),
+    ("sagas", &["GROUND", "events", "journal", "actors", "gateways", "telemetry"]),
+    ("gateways", &["GROUND"]),
+    ("live", &["GROUND", "events", "journal", "auth", "telemetry"]),
+    ("config", &["limits"]),
+    ("telemetry", &["config"]),
+    ("http", &["GROUND", "actors", "domain", "events", "journal", "live", "auth", "projections", "telemetry"]),
+    ("app", &["ANY"]),
+    ("cli", &["ANY"]),
+    ("main", &["ANY"]),
+    ("lib", &["ANY"]),
+];
+
+/// Texts that must not stand in code, where, and why. `concat!` keeps this file from finding itself.
+const FORBIDDEN: &[(&str, &str)] = &[
+    (concat!("todo", "!("), "unfinished work does not get merged"),
+    (concat!("unimplemented", "!("), "unfinished work does not get merged"),
+    (concat!("dbg", "!("), "left over from looking for a bug"),
+    (concat!("FIX", "ME"), "fix it, or say in a sentence why it stays"),
+    (concat!("#[ign", "ore"), "a test that does not run is not a test"),
+    (concat!("unbounded", "_channel("), "every queue has an end"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(under: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(under)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    let found: Vec<_> = [files("src", "rs"), files("tests", "rs")].concat();
+    assert!(found.len() > 20, "the sources were not found");
+    found.into_iter().map(|path| (relative(&path), fs::read_to_string(&path).expect("UTF-8"))).collect()
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned()
+}
+
+fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.contains("conformance")
+        || name == "tests.rs"
+        || name == "testing.rs"
+        || name.ends_with("_tests.rs")
+}
+
+/// The part before the unit tests, without comments.
+fn production(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn complain(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn every_file_says_which_question_it_answers() {
+    let silent = |(path, text): &(String, String)| (!text.starts_with("//!")).then(|| format!("{path}: open it with //!"));
+    complain(&rust_files().iter().filter_map(silent).collect::<Vec<_>>());
+}
+
+#[test]
+fn files_stay_short() {
+    let mut problems = Vec::new();
+    for (path, text) in rust_files() {
+        let lines = text.lines().count();
+        let facade = path.ends_with("/mod.rs") && path.starts_with("src/");
+        // A facade's contract in prose is welcome; code is what must be elsewhere.
+        let code = production(&text).lines().filter(|line| !line.trim().is_empty()).count();
+        if lines > FILE_LINES {
+            problems.push(format!("{path}: {lines} lines, at most {FILE_LINES}"));
+        } else if facade && code > FACADE_LINES {
+            problems.push(format!("{path}: {code} lines of code in a facade, at most {FACADE_LINES}"));
+        }
+    }
+    complain(&problems);
+}
+
+#[test]
+fn nothing_unfinished_and_nothing_unbounded() {
+    let mut problems = Vec::new();
+    for (path, text) in rust_files() {
+        for (number, line) in text.lines().enumerate() {
+            for (word, why) in FORBIDDEN.iter().filter(|(word, _)| line.contains(word)) {
+                problems.push(format!("{path}:{}: {word}: {why}", number + 1));
+            }
+        }
+    }
+    complain(&problems);
+}
+
+#[test]
+fn tests_wait_for_conditions() {
+    let sleeps = [concat!("time::sl", "eep("), concat!("thread::sl", "eep(")];
+    let mut problems = Vec::new();
+    for (path, text) in rust_files() {
+        // The helper that waits for a condition is the one place that may.
+        if path.ends_with("/wait.rs") {
+            continue;
+        }
+        let tests = if is_test(&path) { text.as_str() } else { text.split("#[cfg(test)]\nmod tests {").nth(1).unwrap_or("") };
+        if sleeps.iter().any(|word| tests.contains(word)) {
+            problems.push(format!("{path}: a test sleeps; wait for a condition"));
+        }
+    }
+    complain(&problems);
+}
+
+#[test]
+fn rules_are_synchronous() {
+    let mut problems = Vec::new();
+    for (path, text) in rust_files().iter().filter(|(path, _)| path.starts_with("src/domain/")) {
+        for (number, line) in production(text).lines().enumerate() {
+            let words: BTreeSet<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            for word in ["async", "await", "tokio", "sqlx", "axum", "tracing"] {
+                if words.contains(word) {
+                    problems.push(format!("{path}: {word} near line {} of its code: {}", number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    complain(&problems);
+}
+
+#[test]
+fn folders_use_only_what_they_may() {
+    let mut problems = Vec::new();
+    for (path, text) in rust_files().iter().filter(|(path, _)| path.starts_with("src/") && !is_test(path)) {
+        let room = path["src/".len()..].split(['/', '.']).next().unwrap_or_default();
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == room) else {
+            problems.push(format!("{path}: `{room}` has no line in the table of tests/tidy.rs"));
+            continue;
+        };
+        for used in modules_used(&production(text)) {
+            let fine = used == room
+                || allowed.contains(&used.as_str())
+                || allowed.contains(&"ANY")
+                || (allowed.contains(&"GROUND") && GROUND.contains(&used.as_str()));
+            if !fine {
+                problems.push(format!("{path}: {room} must not use {used}"));
+            }
+        }
+    }
+    complain(&problems);
+}
+
+/// First segments after `crate::`, also within `use crate::{a, b::c}`.
+fn modules_used(code: &str) -> BTreeSet<String> {
+    let known: BTreeSet<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    let mut used = BTreeSet::new();
+    for (start, _) in code.match_indices("crate::") {
+        let rest = &code[start + "crate::".len()..];
+        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 1;
+            let mut at_start = true;
+            for (index, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 1 => at_start = true,
+                    _ if at_start && depth == 1 && !c.is_whitespace() => {
+                        used.insert(word(&group[index..]));
+                        at_start = false;
+                    }
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else {
+            used.insert(word(rest));
+        }
+    }
+    // A macro or a re-export at the root is not a room.
+    used.retain(|name| known.contains(name.as_str()));
+    used
+}
+
+#[test]
+fn the_scan_sees_every_way_to_name_a_module() {
+    let used = modules_used("use crate::{app, journal::{open, SharedJournal}};\nfn f(x: crate::ids::Hash16) {}\ncrate::nothing!();");
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), ["app", "ids", "journal"]);
+}
+
+#[test]
+fn both_engines_have_the_same_statements_and_migrations() {
+    let mut problems = Vec::new();
+    for parent in ["src/journal", "migrations"] {
+        let names = |engine: &str| -> BTreeSet<String> {
+            let all = files(&format!("{parent}/{engine}"), "sql");
+            all.iter().filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned())).collect()
+        };
+        let (postgres, sqlite) = (names("postgres"), names("sqlite"));
+        let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+        let (a, b) = (only(&postgres, &sqlite), only(&sqlite, &postgres));
+        if !a.is_empty() || !b.is_empty() {
+            problems.push(format!("{parent}: only in postgres {a:?}, only in sqlite {b:?}"));
+        }
+    }
+    complain(&problems);
+}
