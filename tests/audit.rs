@@ -20,6 +20,11 @@ const HOLD: i64 = 180_000;
 const START: i64 = 1_700_000_000_000;
 
 type Fact = (StreamId, Event);
+/// The time after `START` at which a unit was decided, and its facts.
+type Timed = (i64, Vec<Fact>);
+/// A name, a log, and the invariants that must be found broken, each at a position.
+type Planted = (&'static str, Vec<Timed>, Vec<(&'static str, u64)>);
+type Edit = (&'static str, fn(&mut Record));
 
 fn performance() -> PerformanceId {
     performance_in(P, PARTITIONS, "pf_")
@@ -122,8 +127,7 @@ fn revoked(serial: u64, member: &str) -> Fact {
     (StreamId::coupon(&coupon_id()), Event::Coupon(event.into()))
 }
 
-/// Units with the time after `START` at which each was decided.
-fn log_of(units: Vec<(i64, Vec<Fact>)>) -> Vec<Record> {
+fn log_of(units: Vec<Timed>) -> Vec<Record> {
     let mut builder = Builder::new(P);
     let mut rows = Vec::new();
     for (after, facts) in units {
@@ -145,7 +149,7 @@ async fn found(rows: Vec<Record>) -> Vec<(&'static str, u64)> {
 use ReleaseReason::{Cancelled, Expired, Refunded};
 
 /// One order expires, one is cancelled, one is still open; a seat is blocked; a coupon's stock is used up twice over.
-fn sound() -> Vec<(i64, Vec<Fact>)> {
+fn sound() -> Vec<Timed> {
     vec![
         (0, vec![held(1, 1), held(2, 1), placed(1, &[1, 2])]),
         (0, vec![blocked(9)]),
@@ -179,7 +183,7 @@ async fn a_sound_log_passes() {
 #[tokio::test]
 async fn every_broken_rule_is_found_where_it_broke() {
     let order = || (0, vec![held(1, 1), held(2, 1), placed(1, &[1, 2])]);
-    let table: Vec<(&str, Vec<(i64, Vec<Fact>)>, Vec<(&str, u64)>)> = vec![
+    let table: Vec<Planted> = vec![
         ("two live holds", vec![order(), (1, vec![held(1, 2), placed(2, &[1])])], vec![("I1", 4)]),
         (
             "a blocked seat is held",
@@ -283,7 +287,7 @@ fn rechained(mut rows: Vec<Record>) -> Vec<Record> {
 #[tokio::test]
 async fn damage_to_the_rows_is_found() {
     // Every column of some row, one bit or one step each: always found, and the first finding is at that row.
-    let edits: [(&str, fn(&mut Record)); 14] = [
+    let edits: [Edit; 14] = [
         ("payload", |row| row.payload[0] ^= 1),
         ("at", |row| row.at.0 += 1),
         ("recorded_at", |row| row.recorded_at.0 += 1),

@@ -96,9 +96,9 @@ impl Builder {
             command,
             correlation: id,
             // Every optional field is both there and not there in any log of some length.
-            causation: (position.0 % 3 == 0).then_some(id),
+            causation: position.0.is_multiple_of(3).then_some(id),
             principal: self.principal.clone(),
-            owner: (position.0 % 2 == 0).then(|| AccountId::new("seller")),
+            owner: position.0.is_multiple_of(2).then(|| AccountId::new("seller")),
             epoch: self.epoch,
             node: NodeId::new("node-a"),
             at: self.at,
