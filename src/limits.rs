@@ -74,7 +74,8 @@ pub const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its headers is cut.
 pub const HEADER_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its body is cut.
-pub const BODY_TIME: Duration = Duration::from_secs(10);
+pub const BODY_TIME: Duration = Duration::from_secs(8);
+const _: () = assert!(BODY_TIME.as_secs() < REQUEST_TIME.as_secs(), "a slow body is told apart from a slow command");
 /// Headers of one request, in number and bytes.
 pub const HEADERS: usize = 64;
 pub const HEADER_BYTES: usize = 16 << 10;
@@ -85,6 +86,25 @@ pub const VENUE_BODY_BYTES: usize = 2 << 20;
 pub const CONNECTIONS: usize = 20_000;
 /// Grace for running requests after SIGTERM.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
+
+/// Characters of an idempotency key, and of a request id that a client chose.
+pub const KEY_BYTES: usize = 255;
+pub const REQUEST_ID_BYTES: usize = 128;
+/// Length of a token, of its subject, and of the secret that signs it at least.
+pub const TOKEN_BYTES: usize = 4 << 10;
+pub const SUBJECT_BYTES: usize = 128;
+pub const SECRET_BYTES: usize = 32;
+/// How far the clocks of two nodes may be apart when a token is judged, in seconds.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 5;
+/// How long a stream ticket opens its stream, and how long it reopens it.
+pub const TICKET_TIME: Duration = Duration::from_secs(60);
+pub const TICKET_RECONNECT: Duration = Duration::from_secs(12 * 3_600);
+/// Length of a path that a stream ticket opens.
+pub const STREAM_PATH_BYTES: usize = 512;
+/// Characters of a payment id that a counter chose.
+pub const PAYMENT_ID_CHARS: usize = 200;
+/// Characters of a reason that a person gave.
+pub const REASON_CHARS: usize = 500;
 
 /// Seats of a venue.
 pub const VENUE_SEATS: usize = 200_000;
