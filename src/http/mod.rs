@@ -1,1 +1,94 @@
-//! Stub.
+//! How does the world talk to it? The edge: routes, and the handles that they use. Nobody imports this folder.
+//!
+//! Handlers extract, authorise, dispatch and map; whether something may happen is decided by the rules. Each takes only
+//! the handles it needs. `error.rs` alone knows the status codes of errors.
+
+pub mod answer;
+pub mod edge;
+pub mod error;
+pub mod extract;
+pub mod ops;
+pub mod server;
+pub mod streams;
+
+mod accounts;
+mod coupons;
+mod orders;
+mod performances;
+mod seats;
+mod shows;
+mod state;
+mod stores;
+#[cfg(test)]
+mod tests;
+mod venues;
+
+use axum::{Router, middleware};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub use ops::{Check, Readiness};
+pub use server::serve;
+pub use state::Handles;
+
+use error::Problem;
+use state::Shared;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "onsale", description = "A server for on-sales: seats, first-come coupons and store payment feeds"))]
+struct Api;
+
+/// Every route. The document is made from the same list.
+fn table() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(venues::create))
+        .routes(routes!(venues::get))
+        .routes(routes!(venues::sections))
+        .routes(routes!(venues::seats))
+        .routes(routes!(shows::create))
+        .routes(routes!(shows::get))
+        .routes(routes!(performances::create))
+        .routes(routes!(performances::get))
+        .routes(routes!(performances::pause))
+        .routes(routes!(performances::resume))
+        .routes(routes!(performances::block))
+        .routes(routes!(performances::unblock))
+        .routes(routes!(seats::get))
+        .routes(routes!(seats::events))
+        .routes(routes!(orders::place))
+        .routes(routes!(orders::get))
+        .routes(routes!(orders::events))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(coupons::create))
+        .routes(routes!(coupons::get))
+        .routes(routes!(coupons::issue))
+        .routes(routes!(coupons::task))
+        .routes(routes!(coupons::task_events))
+        .routes(routes!(stores::create))
+        .routes(routes!(stores::record))
+        .routes(routes!(stores::cancel))
+        .routes(routes!(stores::events))
+        .routes(routes!(streams::issue_ticket))
+        .routes(routes!(accounts::me))
+        .routes(routes!(ops::livez))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(ops::metrics))
+        .routes(routes!(ops::openapi))
+        .routes(routes!(ops::problem))
+        .route_layer(middleware::from_fn(edge::known_parameters))
+}
+
+/// The whole edge, ready to be served.
+#[must_use]
+pub fn router(handles: Handles) -> Router {
+    let (routes, document) = table().split_for_parts();
+    let document = document.to_json().unwrap_or_default();
+    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone());
+    routes
+        .with_state(Shared::new(handles, document))
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
+        .fallback(|| async { Problem::not_found() })
+        .layer(middleware::from_fn_with_state(around, edge::around))
+}

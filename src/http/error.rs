@@ -1,0 +1,378 @@
+//! What does the world hear when something is refused or fails? The only file that knows the status codes of errors.
+//!
+//! Every error is an RFC 9457 problem with a stable code from one table, which `/problems/{code}` explains. A refusal is
+//! the business saying no (4xx); a fault is ours (5xx) and never shows internal text. The body is written by `edge.rs`,
+//! which knows the id of the request.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::actors::CommandError;
+use crate::auth::TokenError;
+use crate::domain::Refusal;
+use crate::fault::Fault;
+use crate::live::WatchError;
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $status:literal $title:literal $help:literal;)+) => {
+        /// Every code that a problem can carry.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($variant),+
+        }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status),+ }
+            }
+
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What the reader of `/problems/{code}` can do about it.
+            #[must_use]
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedBody "malformed-body" 400 "The body cannot be read" "The body is not the JSON that this route takes: broken syntax, an unknown or repeated member, a missing member, a value of the wrong type, or something after the end. Money is a JSON integer, never a string.";
+    UnknownParameter "unknown-parameter" 400 "Unknown query parameter" "The route does not take this query parameter.";
+    InvalidParameter "invalid-parameter" 400 "Query parameter without meaning" "A query parameter that the route takes has a value that it cannot have.";
+    InvalidEventId "invalid-event-id" 400 "Not an event id" "Last-Event-ID or last_event_id must be an id that a stream sent: `<partition>:<n>`.";
+    KeyInvalid "idempotency-key-invalid" 400 "Bad Idempotency-Key" "An idempotency key is 1 to 255 visible ASCII characters.";
+    KeyRequired "idempotency-key-required" 400 "Idempotency-Key required" "Send an Idempotency-Key, so that a repetition of this request can be told from a second wish.";
+    Unauthorized "unauthorized" 401 "Not signed in" "Send a valid access token: `Authorization: Bearer <token>`.";
+    TicketInvalid "ticket-invalid" 401 "Stream ticket not valid" "The ticket is not ours, for another path, or too old. Get a new one with POST /v1/stream-tickets.";
+    RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
+    NotFound "not-found" 404 "Not found" "There is no such thing, or it belongs to somebody else.";
+    MethodNotAllowed "method-not-allowed" 405 "Method not allowed" "The Allow header names the methods of this path.";
+    RequestTimeout "request-timeout" 408 "The request came too slowly" "The body did not arrive in time. Nothing was done.";
+    SeatUnavailable "seat-unavailable" 409 "Seats are not available" "`seats` names all the seats that are taken or kept from sale. Nothing was held.";
+    SaleNotOpen "sale-not-open" 409 "The sale has not opened" "`opens_at` says when it will, `at` is the server's time of the decision.";
+    SaleClosed "sale-closed" 409 "The sale is closed" "Nothing can be ordered for this performance any more.";
+    SalePaused "sale-paused" 409 "The sale is paused" "The seller has paused the sale. Orders that hold seats go on.";
+    OrderNotCancellable "order-not-cancellable" 409 "The order cannot be cancelled" "`status` says why.";
+    CouponSoldOut "coupon-sold-out" 409 "Sold out" "All coupons of this kind have been issued.";
+    CouponAlreadyIssued "coupon-already-issued" 409 "Already issued" "This member has the coupon already; `serial` names it.";
+    CouponNotOpen "coupon-not-open" 409 "Not open yet" "`opens_at` says when it will, `at` is the server's time of the decision.";
+    CouponClosed "coupon-closed" 409 "Closed" "This coupon is not issued any more.";
+    PaymentMismatch "payment-mismatch" 409 "Other content under the same payment id" "This payment was recorded before with other content.";
+    AlreadyCancelled "already-cancelled" 409 "Already cancelled" "Nothing is left of this payment.";
+    StoreFull "store-full" 409 "The store is full" "The store has recorded as many payments as it can remember.";
+    KeyInUse "idempotency-key-in-use" 409 "The same request is still running" "Wait as long as Retry-After says and send it again.";
+    BodyTooLarge "body-too-large" 413 "The body is too large" "A body may have 64 KiB, a venue 2 MiB.";
+    UnsupportedMediaType "unsupported-media-type" 415 "Not JSON" "Send the body with `Content-Type: application/json`.";
+    InvalidValue "invalid-value" 422 "A value without meaning" "`errors` names each value by its JSON pointer and says what is wrong with it.";
+    NotAvailable "not-available" 422 "Not available yet" "The contract has this member, but this version of the server does not.";
+    KeyReused "idempotency-key-reused" 422 "Idempotency-Key used before" "The same key came before with another body. Use a fresh key for another wish.";
+    TooManySeats "too-many-seats" 422 "Too many seats" "`limit` is how many seats one order may have here.";
+    PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
+    AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
+    Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
+    Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
+    TooManyWatchers "too-many-watchers" 503 "Too many open streams" "Try again after Retry-After.";
+    Unavailable "unavailable" 503 "Not available just now" "Nothing was done. Try again after Retry-After.";
+    NotOwner "not-owner" 503 "Not served by this node" "Nothing was done. Try again after Retry-After, or on another node.";
+    TimedOut "timed-out" 503 "It took too long" "The answer could not be made in time. Try again.";
+    OutcomeUnknown "outcome-unknown" 503 "The outcome is not known" "The command may or may not have been done. Repeat it with the same Idempotency-Key to find out.";
+}
+
+/// An error on its way out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub code: Code,
+    detail: Cow<'static, str>,
+    members: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "there is no such thing here")
+    }
+
+    #[must_use]
+    pub fn unauthorized(detail: &'static str) -> Self {
+        Self::new(Code::Unauthorized, detail).challenged()
+    }
+
+    /// The same answer as for a missing or expired token: a ticket is one.
+    #[must_use]
+    pub fn ticket_invalid() -> Self {
+        Self::new(Code::TicketInvalid, "the ticket does not open this stream").challenged()
+    }
+
+    #[must_use]
+    pub fn invalid(errors: &[Invalid]) -> Self {
+        let errors: Vec<Value> = errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail})).collect();
+        Self::new(Code::InvalidValue, "values of the body have no meaning here").with("errors", json!(errors))
+    }
+
+    /// A command that did not come back in time may yet happen; a reading may not.
+    #[must_use]
+    pub fn timed_out(command: bool) -> Self {
+        if command {
+            Self::from(Fault::UnknownOutcome)
+        } else {
+            Self::new(Code::TimedOut, "the answer could not be made in time").retry(Duration::from_secs(1))
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, member: &str, value: Value) -> Self {
+        self.members.insert(member.to_owned(), value);
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Self {
+        let seconds = after.as_millis().div_ceil(1_000).max(1);
+        self.headers.push((RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX))));
+        self
+    }
+
+    fn challenged(mut self) -> Self {
+        self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        self
+    }
+
+    /// The body as RFC 9457 has it.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> Vec<u8> {
+        let mut body = json!({
+            "type": format!("urn:onsale:problem:{}", self.code.name()),
+            "title": self.code.title(),
+            "status": self.code.status(),
+            "detail": self.detail,
+            "code": self.code.name(),
+            "request_id": request_id,
+        });
+        if let Some(map) = body.as_object_mut() {
+            map.extend(self.members.clone());
+        }
+        body.to_string().into_bytes()
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Status and headers; the body follows at the edge, where the id of the request is known.
+    fn into_response(mut self) -> Response {
+        let mut response = Response::new(axum::body::Body::empty());
+        *response.status_mut() = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in self.headers.drain(..) {
+            response.headers_mut().insert(name, value);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// One value of a body that has no meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        let no = |code| Self::new(code, detail);
+        match refusal {
+            Refusal::NotFound => Self::not_found(),
+            Refusal::KeyReused => no(Code::KeyReused),
+            Refusal::KeyRequired => no(Code::KeyRequired),
+            Refusal::InvalidValue { pointer, detail } => Self::invalid(&[Invalid { pointer, detail }]),
+            Refusal::SeatUnavailable { seats } => no(Code::SeatUnavailable).with("seats", json!(seats)),
+            Refusal::SaleNotOpen { opens_at, at } => {
+                no(Code::SaleNotOpen).with("opens_at", json!(opens_at)).with("at", json!(at))
+            }
+            Refusal::SaleClosed => no(Code::SaleClosed),
+            Refusal::SalePaused => no(Code::SalePaused),
+            Refusal::TooManySeats { limit } => no(Code::TooManySeats).with("limit", json!(limit)),
+            // Not "status": that member is the problem's own, and the contract's name for this one collides with it.
+            Refusal::OrderNotCancellable { status } => {
+                no(Code::OrderNotCancellable).with("order_status", json!(status))
+            }
+            Refusal::CouponSoldOut => no(Code::CouponSoldOut),
+            Refusal::CouponAlreadyIssued { serial } => no(Code::CouponAlreadyIssued).with("serial", json!(serial)),
+            Refusal::CouponNotOpen { opens_at, at } => {
+                no(Code::CouponNotOpen).with("opens_at", json!(opens_at)).with("at", json!(at))
+            }
+            Refusal::CouponClosed => no(Code::CouponClosed),
+            Refusal::PaymentMismatch => no(Code::PaymentMismatch),
+            Refusal::PaymentTooOld { oldest } => no(Code::PaymentTooOld).with("oldest", json!(oldest)),
+            Refusal::AlreadyCancelled => no(Code::AlreadyCancelled),
+            Refusal::AmountExceedsRemaining { remaining } => {
+                no(Code::AmountExceedsRemaining).with("remaining", json!(remaining))
+            }
+            Refusal::StoreFull => no(Code::StoreFull),
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let soon = Duration::from_secs(1);
+        match fault {
+            Fault::Overloaded { retry_after } => {
+                Self::new(Code::Overloaded, "too many commands are under way").retry(retry_after)
+            }
+            Fault::Unavailable { retry_after, detail } => {
+                tracing::warn!(%detail, "a request could not be served");
+                Self::new(Code::Unavailable, "the log cannot be reached just now").retry(retry_after)
+            }
+            Fault::Superseded => Self::new(Code::Unavailable, "nothing was written, try again").retry(soon),
+            Fault::NotOwner { .. } => Self::new(Code::NotOwner, "this node does not take commands for it").retry(soon),
+            Fault::UnknownOutcome => Self::new(Code::OutcomeUnknown, "the command may or may not have been done")
+                .with("outcome", json!("unknown"))
+                .retry(soon),
+            Fault::Damaged { .. } | Fault::Rejected { .. } | Fault::Internal { .. } => {
+                tracing::error!(error = %fault, "a request failed");
+                Self::new(Code::Internal, "the request could not be served")
+            }
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Failed(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::unauthorized(match error {
+            TokenError::Invalid => "the token is not valid",
+            TokenError::Expired => "the token has expired",
+            TokenError::NotYet => "the token is not valid yet",
+        })
+    }
+}
+
+/// What a watcher gets instead of a stream; `Over` is no error and is answered by `streams.rs`.
+#[must_use]
+pub fn not_watched(error: WatchError) -> Option<Problem> {
+    match error {
+        WatchError::NotFound => Some(Problem::not_found()),
+        WatchError::Full => {
+            Some(Problem::new(Code::TooManyWatchers, "too many open streams").retry(Duration::from_secs(5)))
+        }
+        WatchError::Over => None,
+        WatchError::Failed(fault) => Some(fault.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Partition, Position, SeatId};
+    use crate::money::Amount;
+    use crate::timestamp::Timestamp;
+
+    fn answer(problem: Problem) -> (u16, Value) {
+        let body = serde_json::from_slice(&problem.body("r-1")).expect("a problem is JSON");
+        (problem.into_response().status().as_u16(), body)
+    }
+
+    #[test]
+    fn codes_are_unique_and_explained() {
+        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!((400..600).contains(&code.status()), "{code:?}");
+            assert!(code.help().len() > 10 && !code.title().is_empty(), "{code:?}");
+            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_have_the_codes_of_the_contract() {
+        let (at, opens_at) = (Timestamp(0), Timestamp(1));
+        let seats = vec![SeatId::new("A-1-1")];
+        let table = [
+            (Refusal::NotFound, 404, "not-found", None),
+            (Refusal::KeyReused, 422, "idempotency-key-reused", None),
+            (Refusal::KeyRequired, 400, "idempotency-key-required", None),
+            (Refusal::SeatUnavailable { seats }, 409, "seat-unavailable", Some(("seats", json!(["A-1-1"])))),
+            (Refusal::SaleNotOpen { opens_at, at }, 409, "sale-not-open", Some(("at", json!("1970-01-01T00:00:00.000Z")))),
+            (Refusal::SaleClosed, 409, "sale-closed", None),
+            (Refusal::SalePaused, 409, "sale-paused", None),
+            (Refusal::TooManySeats { limit: 4 }, 422, "too-many-seats", Some(("limit", json!(4)))),
+            (Refusal::OrderNotCancellable { status: "expired" }, 409, "order-not-cancellable", Some(("status", json!(409)))),
+            (Refusal::CouponSoldOut, 409, "coupon-sold-out", None),
+            (Refusal::CouponAlreadyIssued { serial: 7 }, 409, "coupon-already-issued", Some(("serial", json!(7)))),
+            (Refusal::CouponNotOpen { opens_at, at }, 409, "coupon-not-open", Some(("opens_at", json!(opens_at)))),
+            (Refusal::CouponClosed, 409, "coupon-closed", None),
+            (Refusal::PaymentMismatch, 409, "payment-mismatch", None),
+            (Refusal::PaymentTooOld { oldest: at }, 422, "payment-too-old", None),
+            (Refusal::AlreadyCancelled, 409, "already-cancelled", None),
+            (Refusal::AmountExceedsRemaining { remaining: Amount::ZERO }, 422, "amount-exceeds-remaining", None),
+            (Refusal::StoreFull, 409, "store-full", None),
+        ];
+        for (refusal, status, code, member) in table {
+            let (got, body) = answer(refusal.into());
+            assert_eq!((got, &body["code"], &body["status"]), (status, &json!(code), &json!(status)), "{body}");
+            assert_eq!(body["type"], json!(format!("urn:onsale:problem:{code}")));
+            assert_eq!(body["request_id"], json!("r-1"));
+            if let Some((name, value)) = member {
+                assert_eq!(body[name], value, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn faults_say_whether_it_may_have_happened_and_nothing_internal() {
+        let marker = "select * from log.events";
+        let place = (Partition(1), Position(2));
+        let table = [
+            (Fault::Overloaded { retry_after: Duration::from_millis(200) }, 503, "overloaded", true),
+            (Fault::unavailable(marker), 503, "unavailable", true),
+            (Fault::Superseded, 503, "unavailable", true),
+            (Fault::NotOwner { partition: place.0 }, 503, "not-owner", true),
+            (Fault::UnknownOutcome, 503, "outcome-unknown", true),
+            (Fault::Damaged { partition: place.0, position: place.1, detail: marker.into() }, 500, "internal", false),
+            (Fault::Rejected { detail: marker.into() }, 500, "internal", false),
+            (Fault::internal(marker), 500, "internal", false),
+        ];
+        for (fault, status, code, retry) in table {
+            let unknown = fault == Fault::UnknownOutcome;
+            let problem = Problem::from(fault);
+            let (got, body) = answer(problem.clone());
+            assert_eq!((got, &body["code"]), (status, &json!(code)));
+            assert_eq!(body["outcome"] == json!("unknown"), unknown);
+            assert!(!body.to_string().contains(marker), "{body}");
+            let header = problem.into_response().headers().get(RETRY_AFTER).cloned();
+            assert_eq!(header.is_some(), retry, "{code}");
+            assert!(header.is_none_or(|value| value == "1"));
+        }
+    }
+}

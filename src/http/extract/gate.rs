@@ -1,0 +1,111 @@
+//! Who is calling, and may their role use this route at all? Whose *things* they may touch is decided by the rules.
+
+use std::marker::PhantomData;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use std::sync::Arc;
+
+use super::query::Params;
+use crate::auth::{Principal, Role, Tickets, Verifier};
+use crate::clock::Clock;
+use crate::http::error::{Code, Problem};
+
+/// The roles of a route, and whether it insists on an idempotency key.
+pub trait Gate: Send + Sync + 'static {
+    const ROLES: &'static [Role];
+    const KEYED: bool = false;
+}
+
+macro_rules! gates {
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(keyed $keyed:literal)?;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl Gate for $name {
+            const ROLES: &'static [Role] = &[$(Role::$role),+];
+            $(const KEYED: bool = $keyed;)?
+        }
+    )+};
+}
+
+gates! {
+    /// Any token will do.
+    Anyone: [Member, Seller, Counsellor, Admin, Pos, Display];
+    Members: [Member];
+    /// Placing an order always needs a key.
+    Buyers: [Member] keyed true;
+    Cancellers: [Member, Seller, Admin] keyed true;
+    Sellers: [Seller, Admin];
+    /// A store's payment source.
+    Counters: [Pos];
+    StoreWatchers: [Display, Seller, Admin];
+}
+
+/// The caller, whose role passes the gate.
+#[derive(Clone, Debug)]
+pub struct By<G: Gate> {
+    pub principal: Principal,
+    gate: PhantomData<G>,
+}
+
+impl<G, S> FromRequestParts<S> for By<G>
+where
+    G: Gate,
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+    Arc<dyn Clock>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let clock = <Arc<dyn Clock>>::from_ref(state);
+        let token = bearer(parts).ok_or_else(|| Problem::unauthorized("a bearer token is required"))?;
+        let principal = <Arc<Verifier>>::from_ref(state).verify(token, clock.wall())?;
+        require_role(&principal, G::ROLES)?;
+        Ok(Self { principal, gate: PhantomData })
+    }
+}
+
+/// Who opens a stream: by token, or by a ticket for this very path.
+#[derive(Clone, Debug)]
+pub struct Watcher(pub Principal);
+
+impl<S> FromRequestParts<S> for Watcher
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+    Arc<Tickets>: FromRef<S>,
+    Arc<dyn Clock>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = Params::of(parts)?;
+        let Some(ticket) = params.get("ticket").filter(|_| !parts.headers.contains_key(AUTHORIZATION)) else {
+            return By::<Anyone>::from_request_parts(parts, state).await.map(|by| Self(by.principal));
+        };
+        let reconnect = super::super::streams::last_event_id(&parts.headers, &params)?.is_some();
+        let now = <Arc<dyn Clock>>::from_ref(state).wall();
+        let tickets = <Arc<Tickets>>::from_ref(state);
+        let path = parts.uri.path();
+        tickets.verify(ticket, path, reconnect, now).map(Self).map_err(|_| Problem::ticket_invalid())
+    }
+}
+
+pub fn require_role(principal: &Principal, roles: &[Role]) -> Result<(), Problem> {
+    if roles.contains(&principal.role) {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::RoleRequired, "the token's role may not use this route"))
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start_matches(' '))
+}

@@ -1,0 +1,27 @@
+//! What did the client send? Extractors for the caller, the body, ids, query and preferences, each with its exact rules.
+//!
+//! They turn bytes into values or into a problem, and decide nothing about the business. `ask.rs` is the whole command.
+
+mod ask;
+mod body;
+mod checks;
+mod gate;
+mod path;
+mod prefer;
+mod query;
+
+pub use ask::Ask;
+pub use body::{Body, Input};
+pub use checks::{Checks, Whole};
+pub use gate::{
+    Anyone, Buyers, By, Cancellers, Counters, Gate, Members, Sellers, StoreWatchers, Watcher, require_role,
+};
+pub use path::{At, At2, PathId};
+pub use prefer::Prefer;
+pub use query::{Params, allowed as allowed_params, check as check_query};
+
+use uuid::Uuid;
+
+/// Put into every request by `edge.rs`: what the request is called in the log and in traces.
+#[derive(Clone, Copy, Debug)]
+pub struct Correlation(pub Uuid);

@@ -1,0 +1,70 @@
+//! How patient is the client? `Prefer: respond-async` and `Prefer: wait=N` (RFC 7240); anything else is ignored.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::request::Parts;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefer {
+    pub respond_async: bool,
+    /// Seconds.
+    pub wait: Option<u64>,
+}
+
+impl Prefer {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        for preference in values.flat_map(|value| value.split(',')) {
+            let token = preference.split(';').next().unwrap_or_default().trim();
+            let (name, value) = token.split_once('=').map_or((token, ""), |(n, v)| (n.trim(), v.trim()));
+            if name.eq_ignore_ascii_case("respond-async") {
+                found.respond_async = true;
+            } else if name.eq_ignore_ascii_case("wait") && found.wait.is_none() {
+                found.wait = value.trim_matches('"').parse().ok();
+            }
+        }
+        found
+    }
+
+    /// Wants an answer before the end: asked for it, and is not willing to wait at all.
+    #[must_use]
+    pub fn at_once(self) -> bool {
+        self.respond_async && self.wait.is_none_or(|seconds| seconds == 0)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Prefer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn preferences_are_read_and_others_ignored() {
+        let of = |text: &'static str| {
+            Prefer::of(&[(http::HeaderName::from_static("prefer"), HeaderValue::from_static(text))].into_iter().collect())
+        };
+        let table = [
+            ("respond-async", true, None),
+            ("Respond-Async, wait=10", true, Some(10)),
+            ("wait=\"5\"; x=y", false, Some(5)),
+            ("wait=soon", false, None),
+            ("return=minimal", false, None),
+        ];
+        for (text, respond_async, wait) in table {
+            assert_eq!(of(text), Prefer { respond_async, wait }, "{text}");
+        }
+        assert!(of("respond-async").at_once() && of("respond-async, wait=0").at_once());
+        assert!(!of("respond-async, wait=3").at_once() && !Prefer::default().at_once());
+    }
+}

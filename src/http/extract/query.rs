@@ -1,0 +1,101 @@
+//! Which query parameters does a route take? One table, so that no route forgets to refuse the others.
+
+use axum::extract::{FromRequestParts, Query};
+use http::Uri;
+use http::request::Parts;
+
+use crate::http::error::{Code, Problem};
+
+const STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket"];
+const STORE_STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket", "resume"];
+
+/// By the route's template; what is not here takes none.
+#[must_use]
+pub fn allowed(template: &str) -> &'static [&'static str] {
+    match template {
+        "/v1/venues/{id}/seats" => &["section"],
+        "/v1/performances/{id}/seats" => &["section", "status"],
+        "/v1/stores/{id}/payments/events" => STORE_STREAM,
+        streams if streams.ends_with("/events") => STREAM,
+        _ => &[],
+    }
+}
+
+/// Refuses parameters that the route does not take, and repeated ones.
+pub fn check(template: &str, uri: &Uri) -> Result<(), Problem> {
+    let params = Params::of_uri(uri)?;
+    let allowed = allowed(template);
+    for (i, (name, _)) in params.0.iter().enumerate() {
+        let named = || name.chars().filter(|c| !c.is_control()).take(50).collect::<String>();
+        if !allowed.contains(&name.as_str()) {
+            return Err(Problem::new(Code::UnknownParameter, format!("unknown parameter {}", named())));
+        }
+        if params.0[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(Problem::new(Code::InvalidParameter, format!("{} is given twice", named())));
+        }
+    }
+    Ok(())
+}
+
+/// The query, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub fn of(parts: &Parts) -> Result<Self, Problem> {
+        Self::of_uri(&parts.uri)
+    }
+
+    fn of_uri(uri: &Uri) -> Result<Self, Problem> {
+        if uri.query().is_none() {
+            return Ok(Self::default());
+        }
+        let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+            return Err(Problem::new(Code::InvalidParameter, "the query cannot be read"));
+        };
+        Ok(Self(pairs))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is one of a few words.
+    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(given) = self.get(name) else { return Ok(None) };
+        let found = words.iter().find(|(word, _)| *word == given).map(|(_, value)| *value);
+        found.map(Some).ok_or_else(|| {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            Problem::new(Code::InvalidParameter, format!("{name} must be one of: {}", words.join(", ")))
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_and_repeated_parameters_are_refused() {
+        let judge = |template: &str, uri: &'static str| {
+            check(template, &Uri::from_static(uri)).map_err(|problem| problem.code)
+        };
+        let seats = "/v1/performances/{id}/seats";
+        assert_eq!(judge(seats, "/x?section=A&status=held"), Ok(()));
+        assert_eq!(judge(seats, "/x?Section=A"), Err(Code::UnknownParameter));
+        assert_eq!(judge(seats, "/x?section=A&section=B"), Err(Code::InvalidParameter));
+        assert_eq!(judge("/v1/orders/{id}", "/x?limit=1"), Err(Code::UnknownParameter));
+        assert_eq!(judge("/v1/orders/{id}", "/x?"), Ok(()));
+        assert_eq!(judge("/v1/orders/{id}/events", "/x?last_event_id=1:2&ticket=t"), Ok(()));
+        assert_eq!(judge("/v1/orders/{id}/events", "/x?resume=all"), Err(Code::UnknownParameter));
+    }
+}

@@ -1,0 +1,73 @@
+//! Which handles does the edge have? Handlers extract the one they need; none sees them all.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::ops::{Document, Readiness};
+use super::streams::Stopping;
+use crate::actors::Dispatch;
+use crate::auth::{Keys, Tickets, Verifier};
+use crate::clock::{Clock, Entropy};
+use crate::live::Hub;
+
+/// What `app` hands over.
+pub struct Handles {
+    pub dispatch: Dispatch,
+    pub hub: Hub,
+    pub keys: Keys,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+    pub readiness: Arc<dyn Readiness>,
+    pub metrics: PrometheusHandle,
+    /// Ends all streams.
+    pub stopping: CancellationToken,
+}
+
+/// The same, behind one pointer: it is cloned for each request.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Parts>);
+
+struct Parts {
+    handles: Handles,
+    verifier: Arc<Verifier>,
+    tickets: Arc<Tickets>,
+    document: Document,
+}
+
+impl Shared {
+    pub fn new(handles: Handles, document: String) -> Self {
+        let verifier = Arc::new(Verifier::new(&handles.keys.access));
+        let tickets = Arc::new(Tickets::new(&handles.keys.tickets));
+        Self(Arc::new(Parts { handles, verifier, tickets, document: Document(document.into()) }))
+    }
+}
+
+macro_rules! handles {
+    ($($handle:ty = $($field:ident).+;)+) => {$(
+        impl FromRef<Shared> for $handle {
+            fn from_ref(shared: &Shared) -> Self {
+                shared.0.$($field).+.clone()
+            }
+        }
+    )+};
+}
+
+handles! {
+    Dispatch = handles.dispatch;
+    Hub = handles.hub;
+    Arc<dyn Clock> = handles.clock;
+    Arc<dyn Readiness> = handles.readiness;
+    PrometheusHandle = handles.metrics;
+    Arc<Verifier> = verifier;
+    Arc<Tickets> = tickets;
+    Document = document;
+}
+
+impl FromRef<Shared> for Stopping {
+    fn from_ref(shared: &Shared) -> Self {
+        Self(shared.0.handles.stopping.clone())
+    }
+}

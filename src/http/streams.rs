@@ -1,0 +1,138 @@
+//! How does a watcher get its frames? Server-sent events over the hub's bytes; whose stream it is, the routes decide.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::answer::{Answer, Answered, ProblemBody};
+use super::error::{Code, Problem, not_watched};
+use super::extract::{Anyone, Body as Sent, By, Checks, Input, Params};
+use crate::auth::Tickets;
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::ids::LogPosition;
+use crate::limits;
+use crate::live::{Heartbeat, Hub, Resume, Topic, Watch};
+
+/// The end of all streams when the node stops.
+#[derive(Clone, Debug)]
+pub struct Stopping(pub CancellationToken);
+
+/// What the client said about how its stream shall begin and go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub last: Option<LogPosition>,
+    pub heartbeat: Heartbeat,
+}
+
+impl Wish {
+    pub fn of(headers: &HeaderMap, params: &Params) -> Result<Self, Problem> {
+        let heartbeat = params.word("heartbeat", &[("event", Heartbeat::Event), ("comment", Heartbeat::Comment)])?;
+        Ok(Self { last: last_event_id(headers, params)?, heartbeat: heartbeat.unwrap_or_default() })
+    }
+
+    #[must_use]
+    pub fn resume(&self) -> Resume {
+        self.last.map_or(Resume::Fresh, Resume::After)
+    }
+}
+
+/// The header wins over the parameter: a reconnecting `EventSource` sends it by itself, with the URL of the first time.
+pub fn last_event_id(headers: &HeaderMap, params: &Params) -> Result<Option<LogPosition>, Problem> {
+    let junk = || Problem::new(Code::InvalidEventId, "not an id of an event: <partition>:<n>");
+    let text = match headers.get("last-event-id") {
+        Some(value) => Some(value.to_str().map_err(|_| junk())?),
+        None => params.get("last_event_id"),
+    };
+    text.map(|text| LogPosition::parse(text).ok_or_else(junk)).transpose()
+}
+
+/// Opens the stream of a topic.
+pub async fn open(hub: &Hub, stopping: Stopping, topic: Topic, resume: Resume, heartbeat: Heartbeat) -> Answered {
+    match hub.watch(topic, resume, heartbeat).await {
+        Ok(watch) => Ok(stream(watch, stopping)),
+        Err(error) => match not_watched(error) {
+            Some(problem) => Err(problem),
+            None => Ok(StatusCode::NO_CONTENT.into_response()),
+        },
+    }
+}
+
+fn stream(watch: Watch, Stopping(stop): Stopping) -> Response {
+    let frames = futures::stream::unfold((watch, stop), |(mut watch, stop)| async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            frame = watch.next() => frame.map(|bytes| (Ok::<_, std::convert::Infallible>(bytes), (watch, stop))),
+        }
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+// Stream tickets
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTicket {
+    /// The stream's path, without query.
+    pub path: String,
+}
+
+impl Input for NewTicket {}
+
+#[derive(Serialize, ToSchema)]
+pub struct TicketIssued {
+    pub ticket: String,
+    pub expires_in: u64,
+}
+
+#[utoipa::path(post, path = "/v1/stream-tickets", tag = "streams", request_body = NewTicket,
+    responses((status = 201, body = TicketIssued), (status = "4XX", body = ProblemBody)))]
+pub async fn issue_ticket(
+    by: By<Anyone>,
+    State(tickets): State<Arc<Tickets>>,
+    State(clock): State<Arc<dyn Clock>>,
+    body: Sent<NewTicket>,
+) -> Answered {
+    let path = &body.value.path;
+    let mut checks = Checks::default();
+    let stream = path.starts_with("/v1/") && path.ends_with("/events");
+    if !stream || path.len() > limits::STREAM_PATH_BYTES || !path.bytes().all(|b| b.is_ascii_graphic()) {
+        checks.refuse("/path", "must be the path of a stream: /v1/…/events");
+    }
+    checks.done()?;
+    let ticket = tickets.issue(&by.principal, path, clock.wall()).map_err(|e| Fault::internal(e.to_string()))?;
+    let body = TicketIssued { ticket, expires_in: limits::TICKET_TIME.as_secs() };
+    Ok(Answer::created(path, &body)?.no_store().done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_wins_and_junk_is_refused() {
+        let header = |text: &'static str| -> HeaderMap {
+            [(HeaderName::from_static("last-event-id"), HeaderValue::from_static(text))].into_iter().collect()
+        };
+        let none = Params::default();
+        assert_eq!(last_event_id(&header("3:7"), &none).expect("an id").map(|p| p.to_string()).as_deref(), Some("3:7"));
+        assert!(last_event_id(&HeaderMap::new(), &none).expect("none").is_none());
+        for junk in ["", "7", "3:-1", "3:7 ", "x:y", "3:99999999999999999999999", "65536:1"] {
+            let code = last_event_id(&header(junk), &none).map_err(|problem| problem.code);
+            assert_eq!(code, Err(Code::InvalidEventId), "{junk}");
+        }
+    }
+}
