@@ -7,21 +7,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{any, get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actors::{Engine, Setup};
-use crate::auth::keys::{KeyError, Keys};
+use crate::actors::{CommandError, Dispatch, Engine, Setup};
+use crate::auth::{KeyError, Keys};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, ConfigError};
+use crate::domain::coupon::Coupon;
 use crate::fault::Fault;
-use crate::ids::NodeId;
+use crate::http::{Check, Handles, Readiness};
+use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::open::{self, OpenError, Options, Role, Target};
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
-use crate::live::{Hub, hub::HubParts};
+use crate::live::Hub;
+use crate::live::hub::{HubParts, TaskLookup};
 use crate::{http, telemetry};
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
@@ -104,28 +112,39 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let hub = Hub::new(HubParts {
         journal: journal.clone(),
         follow: engine.follow(),
-        lookup: Arc::new(http::lookup(engine.dispatch())),
+        lookup: Arc::new(CouponTasks(engine.dispatch())),
         clock: clock.clone(),
         entropy: entropy.clone(),
         stop: stop.clone(),
         tracker: watching.clone(),
     });
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
-    let parts = http::Parts {
+    let health = Arc::new(Health::new(engine.lost()));
+    watching.spawn(health.clone().look(journal, metrics.clone(), stop.clone()));
+    let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
-        journal,
         keys: keys.clone(),
         clock,
         entropy,
-        metrics: admin.is_none().then(|| metrics.clone()),
-    };
+        readiness: health,
+        metrics: metrics.clone(),
+        stopping: stop.clone(),
+    });
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
-    let mut listeners = vec![tokio::spawn(http::server::serve(listener, http::router(parts), stop.clone()))];
-    if let Some(admin) = admin {
-        listeners.push(tokio::spawn(http::server::serve(admin, http::metrics_router(metrics), stop.clone())));
-    }
-    tracing::info!(node = %node, %address, engine = config.database.url.is_set().then_some("configured"), "ready");
+    let mut listeners = Vec::new();
+    let public = match admin {
+        None => router,
+        Some(admin) => {
+            let text = get(move || async move { metrics.render() });
+            let own = Router::new().route("/metrics", text);
+            listeners.push(tokio::spawn(http::serve(admin, own, stop.clone())));
+            // The numbers have an address of their own now; here they are no longer to be had.
+            Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
+        }
+    };
+    listeners.push(tokio::spawn(http::serve(listener, public, stop.clone())));
+    tracing::info!(%node, %address, "ready");
     Ok(Running { address, keys, engine, hub, watching, stop, listeners })
 }
 
@@ -224,4 +243,63 @@ async fn listen(address: &str) -> Result<TcpListener, StartError> {
 
 fn listen_error(address: &str, source: std::io::Error) -> StartError {
     StartError::Listen { address: address.to_owned(), source }
+}
+
+/// Lets the hub ask the coupon's actor where a task's fact stands.
+struct CouponTasks(Dispatch);
+
+#[async_trait::async_trait]
+impl TaskLookup for CouponTasks {
+    async fn version_of(&self, task: &TaskId) -> Result<Option<Version>, Fault> {
+        let Some(coupon) = task.coupon() else { return Ok(None) };
+        let task = task.clone();
+        match self.0.read::<Coupon, _>(StreamId::coupon(&coupon), move |state| state.task(&task)).await {
+            Ok(read) => Ok(read.value.map(|task| task.version)),
+            Err(CommandError::Refused(_)) => Ok(None),
+            Err(CommandError::Failed(fault)) => Err(fault),
+        }
+    }
+}
+
+/// What is known of the node's health, looked at once a second so that `/readyz` answers at once.
+struct Health {
+    lost: CancellationToken,
+    /// Why the log cannot be read, as of the last look.
+    log: Mutex<Result<(), String>>,
+}
+
+impl Health {
+    fn new(lost: CancellationToken) -> Self {
+        Self { lost, log: Mutex::new(Ok(())) }
+    }
+
+    async fn look(self: Arc<Self>, journal: SharedJournal, metrics: PrometheusHandle, stop: CancellationToken) {
+        let mut round = tokio::time::interval(limits::HEARTBEAT);
+        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = round.tick() => {}
+            }
+            let found = match tokio::time::timeout(limits::LEASE, journal.heads()).await {
+                Ok(heads) => heads.map(drop).map_err(|fault| fault.to_string()),
+                Err(_) => Err("the log does not answer".to_owned()),
+            };
+            *self.log.lock() = found;
+            // Histograms keep what nobody has fetched yet; this makes room.
+            metrics.run_upkeep();
+        }
+    }
+}
+
+impl Readiness for Health {
+    fn checks(&self) -> Vec<Check> {
+        let check =
+            |name, problem: Option<String>| Check { name, ok: problem.is_none(), detail: problem.unwrap_or_default() };
+        vec![
+            check("log", self.log.lock().clone().err()),
+            check("owner", self.lost.is_cancelled().then(|| "another node has taken over".to_owned())),
+        ]
+    }
 }

@@ -204,7 +204,10 @@ impl Config {
             return wrong("database.url", "must start with postgres:// or sqlite:".to_owned());
         }
         if self.auth.access_key.is_set() != self.auth.ticket_key.is_set() {
-            return wrong("auth.access_key", "auth.access_key and auth.ticket_key are set together or not at all".to_owned());
+            return wrong(
+                "auth.access_key",
+                "auth.access_key and auth.ticket_key are set together or not at all".to_owned(),
+            );
         }
         Ok(self)
     }

@@ -5,9 +5,9 @@ use std::io::{IsTerminal, Write};
 
 use super::failure::Failure;
 use super::{Global, output};
-use crate::{app, audit};
 use crate::journal::SharedJournal;
 use crate::journal::open::Role;
+use crate::{app, audit};
 
 /// Events between two lines of progress.
 const SHOW_EVERY: u64 = 10_000;

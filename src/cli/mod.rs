@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn global_flags_are_understood_after_every_verb() {
-        for verb in ["serve", "demo", "audit", "migrate", "log stats", "log export", "log tail", "token --sub a --role member"] {
+        for verb in
+            ["serve", "demo", "audit", "migrate", "log stats", "log export", "log tail", "token --sub a --role member"]
+        {
             let line = format!("onsale {verb} --data d --database-url u --redis-url r --config c");
             let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
             assert_eq!(parsed.global.data.as_deref(), Some("d"), "{verb}");

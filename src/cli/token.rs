@@ -92,7 +92,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    let length = number.checked_mul(unit).map(Duration::from_secs).filter(|d| !d.is_zero() && *d <= limits::TOKEN_TTL_MAX);
+    let length =
+        number.checked_mul(unit).map(Duration::from_secs).filter(|d| !d.is_zero() && *d <= limits::TOKEN_TTL_MAX);
     length.ok_or_else(wrong)
 }
 

@@ -4,6 +4,7 @@
 //! neighbour. They know no time but the one they are given, no randomness, no storage and no HTTP.
 
 pub mod coupon;
+pub mod nobody;
 pub mod order;
 pub mod performance;
 pub mod refusal;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use nobody::{Never, Nobody};
 pub use refusal::Refusal;
 
-use crate::events::{Event, NounEvent};
+use crate::events::NounEvent;
 use crate::ids::{AccountId, CommandId, Hash16, StreamId, Version};
 use crate::timestamp::Timestamp;
 
@@ -148,42 +150,6 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// Entries of the state: a snapshot is worth its row when the tail is longer than that.
     fn entries(_state: &Self::State) -> usize {
         1
-    }
-}
-
-/// Nobody takes part, nobody is read: fills `Part` and `Context` of aggregates that stand alone.
-#[derive(Debug)]
-pub enum Nobody {}
-
-/// The command and event that cannot be.
-#[derive(Clone, Debug)]
-pub enum Never {}
-
-impl NounEvent for Never {
-    fn into_event(self) -> Event {
-        match self {}
-    }
-
-    fn from_event(_event: Event) -> Option<Self> {
-        None
-    }
-}
-
-impl Aggregate for Nobody {
-    const NOUN: &'static str = "nobody";
-    type State = ();
-    type Event = Never;
-    type Command = Never;
-    type Part = Self;
-    type Context = Self;
-    type Notice = ();
-
-    fn decide((): &(), command: &Never, _context: Option<&()>, _asked: &Asked) -> Result<Decision<Never>, Refusal> {
-        match *command {}
-    }
-
-    fn evolve((): &mut (), fact: Fact<'_, Never>) {
-        match *fact.event {}
     }
 }
 

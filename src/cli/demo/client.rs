@@ -54,7 +54,9 @@ impl Client {
         let answer = self.post(path, token, None, body).await?;
         match answer.status {
             200 | 201 => Ok(answer),
-            status => Err(Failure::of(format!("POST {path}: {status} {}: {}", answer.text("code"), answer.text("detail")))),
+            status => {
+                Err(Failure::of(format!("POST {path}: {status} {}: {}", answer.text("code"), answer.text("detail"))))
+            }
         }
     }
 

@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_seat_sold_twice_is_seen() {
-        let hold = |order: &str, from, until| Hold { order: order.to_owned(), from: Timestamp(from), until: Timestamp(until) };
+        let hold =
+            |order: &str, from, until| Hold { order: order.to_owned(), from: Timestamp(from), until: Timestamp(until) };
         let ledger = Ledger::default();
         ledger.issued.lock().extend([1, 2, 3]);
         ledger.holds.lock().insert("A-1-1".to_owned(), vec![hold("b", 20, 30), hold("a", 10, 20)]);

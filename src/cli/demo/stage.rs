@@ -43,7 +43,8 @@ impl Stage {
         let sections: Vec<_> = SECTIONS
             .iter()
             .map(|section| {
-                let rows: Vec<_> = (1..=ROWS).map(|row| json!({"row": row.to_string(), "seats": SEATS_IN_ROW})).collect();
+                let rows: Vec<_> =
+                    (1..=ROWS).map(|row| json!({"row": row.to_string(), "seats": SEATS_IN_ROW})).collect();
                 json!({"section": section, "grade": if *section == "A" { "VIP" } else { "R" }, "rows": rows})
             })
             .collect();
