@@ -36,7 +36,13 @@ impl Findings {
         self.add(invariant, record.partition, record.position, detail);
     }
 
-    pub fn add(&mut self, invariant: &'static str, partition: Partition, position: Position, detail: impl Into<String>) {
+    pub fn add(
+        &mut self,
+        invariant: &'static str,
+        partition: Partition,
+        position: Position,
+        detail: impl Into<String>,
+    ) {
         self.found += 1;
         if self.kept.len() < limits::AUDIT_VIOLATIONS {
             self.kept.push(Violation { invariant, partition, position, detail: detail.into() });

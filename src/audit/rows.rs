@@ -34,7 +34,11 @@ impl Rows {
         }
         *version = record.version;
         if record.chain_after(&self.chain) != record.chain {
-            findings.at(record, "L2", "the chain does not follow from the row before: a row was changed, moved or removed");
+            findings.at(
+                record,
+                "L2",
+                "the chain does not follow from the row before: a row was changed, moved or removed",
+            );
         }
         self.chain = record.chain;
         if record.at < self.at {

@@ -121,7 +121,8 @@ impl Tail {
 
     /// What the log gave must go on from `after` without a gap, and each chain must follow from the one before.
     fn check(&self, partition: Partition, after: Position, records: &[Record]) -> Result<(), Fault> {
-        let damaged = |position: Position, detail: &str| Fault::Damaged { partition, position, detail: detail.to_owned() };
+        let damaged =
+            |position: Position, detail: &str| Fault::Damaged { partition, position, detail: detail.to_owned() };
         let known = *self.read_to.lock();
         // Zero bytes before the first record; else the chain is known only if the last reading ended here.
         let mut previous = (after == Position(0)).then(Chain::default).or((known.0 == after).then_some(known.1));
@@ -179,5 +180,135 @@ impl Window {
         }
         found.truncate(complete);
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::journal::conformance::{Builder, fact, order_in};
+    use crate::journal::memory::MemoryJournal;
+    use crate::timestamp::Timestamp;
+
+    const P: Partition = Partition(0);
+
+    /// A log of `units` units of two records each, and its tail, which begins at the log's start.
+    fn log_of(units: u64) -> (Vec<Record>, Builder) {
+        let mut builder = Builder::new(P);
+        let records = (0..units).flat_map(|n| builder.records(vec![fact(&order_in(P, n)); 2])).collect();
+        (records, builder)
+    }
+
+    fn follow(rows: Vec<Record>, head: u64) -> Follow {
+        let clock = Arc::new(SimulatedClock::starting_at(Timestamp(0)));
+        Follow::new(Arc::new(MemoryJournal::found(1, clock, rows)), &[Position(head)])
+    }
+
+    fn shared(rows: &[Record]) -> Vec<Arc<Record>> {
+        rows.iter().cloned().map(Arc::new).collect()
+    }
+
+    fn positions(records: &[Arc<Record>]) -> Vec<u64> {
+        records.iter().map(|record| record.position.0).collect()
+    }
+
+    #[tokio::test]
+    async fn the_window_and_the_log_give_the_same() {
+        let (rows, _) = log_of(10);
+        let tail = follow(rows.clone(), 12);
+        tail.committed(P, shared(&rows[12..]));
+        for after in (0..=20).step_by(2) {
+            let found = tail.read(P, Position(after)).await.expect("a sound log");
+            assert_eq!(positions(&found), (after + 1..=20).collect::<Vec<_>>(), "after {after}");
+        }
+        assert_eq!(tail.head(P), Position(20));
+        assert!(tail.read(P, Position(21)).await.expect("no fault").is_empty(), "beyond the head is nothing");
+    }
+
+    #[tokio::test]
+    async fn a_follower_far_behind_reads_everything_once() {
+        let count = limits::FOLLOW_RECENT as u64;
+        let (rows, _) = log_of(count);
+        let tail = follow(rows.clone(), 0);
+        for unit in rows.chunks(2) {
+            tail.committed(P, shared(unit));
+        }
+        let oldest = tail.inner.tails[0].window.lock().records.front().map(|first| first.position);
+        assert_eq!(oldest, Some(Position(count + 1)), "the window is bounded");
+        let mut seen = Vec::new();
+        while seen.len() < rows.len() {
+            let found = tail.next(P, Position(seen.len() as u64)).await.expect("a sound log");
+            assert!(found.last().is_some_and(|last| last.unit_last));
+            seen.extend(positions(&found));
+        }
+        assert_eq!(seen, (1..=2 * count).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn nothing_beyond_the_head_is_shown() {
+        let (rows, _) = log_of(3);
+        let tail = follow(rows, 4);
+        assert_eq!(positions(&tail.read(P, Position(0)).await.expect("a sound log")), [1, 2, 3, 4]);
+        tail.head_is(P, Position(6));
+        assert_eq!(positions(&tail.next(P, Position(4)).await.expect("a sound log")), [5, 6]);
+        tail.head_is(P, Position(2));
+        assert_eq!(tail.head(P), Position(6), "a durable head never falls");
+    }
+
+    #[tokio::test]
+    async fn records_that_no_lane_reported_come_from_the_log() {
+        let (rows, _) = log_of(4);
+        let tail = follow(rows.clone(), 0);
+        tail.committed(P, shared(&rows[..2]));
+        tail.head_is(P, Position(4));
+        tail.committed(P, shared(&rows[4..]));
+        let mut seen = Vec::new();
+        while seen.len() < 8 {
+            let after = Position(seen.len() as u64);
+            seen.extend(positions(&tail.next(P, after).await.expect("a sound log")));
+        }
+        assert_eq!(seen, (1..=8).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_never_slept_through() {
+        let (rows, _) = log_of(2);
+        let tail = follow(rows.clone(), 0);
+        let first = tail.next(P, Position(0));
+        tokio::pin!(first);
+        // Polled once, so it waits; or not at all, so the commit comes before it looks. Both must wake.
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        let unpolled = tail.next(P, Position(0));
+        tail.committed(P, shared(&rows[..2]));
+        let limit = Duration::from_secs(60);
+        for waiter in [tokio::time::timeout(limit, first).await, tokio::time::timeout(limit, unpolled).await] {
+            assert_eq!(positions(&waiter.expect("woken").expect("a sound log")), [1, 2]);
+        }
+        let waiting = tail.next(P, Position(2));
+        tokio::pin!(waiting);
+        assert!(futures::poll!(waiting.as_mut()).is_pending(), "nothing new: it goes on waiting");
+    }
+
+    #[tokio::test]
+    async fn damage_is_told_with_its_position() {
+        let (rows, _) = log_of(4);
+        let damaged = |rows: Vec<Record>| async move {
+            match follow(rows, 8).read(P, Position(0)).await {
+                Err(Fault::Damaged { position, .. }) => Some(position.0),
+                _ => None,
+            }
+        };
+        assert_eq!(damaged(rows.clone()).await, None);
+        let mut missing = rows.clone();
+        missing.remove(4);
+        assert_eq!(damaged(missing).await, Some(5));
+        let mut flipped = rows.clone();
+        flipped[2].payload[0] ^= 1;
+        assert_eq!(damaged(flipped).await, Some(3));
+        // A head beyond the rows: lost ones are no end.
+        assert_eq!(damaged(Vec::new()).await, Some(1));
     }
 }

@@ -55,9 +55,9 @@ impl Builder {
     pub fn records(&mut self, facts: Vec<(StreamId, Event)>) -> Vec<Record> {
         let count = facts.len();
         let first = self.head.next();
-        let seed = [self.partition.0.to_le_bytes().as_slice(), &first.0.to_le_bytes(), &self.epoch.0.to_le_bytes()];
-        let command = self.command.take().unwrap_or_else(|| Hash16::of("test command", &seed));
-        let correlation = Uuid::from_bytes(Hash16::of("test correlation", &seed).0);
+        let seed = format!("{}:{first}:{}", self.partition, self.epoch.0);
+        let command = self.command.take().unwrap_or_else(|| Hash16::of("test command", &[seed.as_bytes()]));
+        let correlation = Uuid::from_bytes(Hash16::of("test correlation", &[seed.as_bytes()]).0);
         facts
             .into_iter()
             .enumerate()
@@ -82,7 +82,7 @@ impl Builder {
         let version = self.versions.entry(stream.clone()).or_default();
         *version = version.next();
         let position = self.head.next();
-        let seed = [self.partition.0.to_le_bytes().as_slice(), &position.0.to_le_bytes(), &self.epoch.0.to_le_bytes()];
+        let seed = format!("{}:{position}:{}", self.partition, self.epoch.0);
         let kind = event.kind();
         let mut record = Record {
             partition: self.partition,
@@ -92,13 +92,13 @@ impl Builder {
             kind: kind.name.into(),
             schema: kind.version,
             codec: codec::BINCODE_2,
-            event_id: Uuid::from_bytes(Hash16::of("test event", &seed).0),
+            event_id: Uuid::from_bytes(Hash16::of("test event", &[seed.as_bytes()]).0),
             command,
             correlation: id,
             // Every optional field is both there and not there in any log of some length.
-            causation: (position.0 % 3 == 0).then_some(id),
+            causation: position.0.is_multiple_of(3).then_some(id),
             principal: self.principal.clone(),
-            owner: (position.0 % 2 == 0).then(|| AccountId::new("seller")),
+            owner: position.0.is_multiple_of(2).then(|| AccountId::new("seller")),
             epoch: self.epoch,
             node: NodeId::new("node-a"),
             at: self.at,

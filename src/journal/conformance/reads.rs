@@ -55,7 +55,8 @@ pub async fn stream_reads(harness: &Harness) {
     let (stream, other) = (order_in(P, 1), order_in(P, 2));
     let units = (0..6).map(|_| log.unit(vec![fact(&other), fact(&stream)])).collect();
     write(journal, log.batch(units)).await;
-    let table = [(0, 100, vec![1, 2, 3, 4, 5, 6]), (2, 3, vec![3, 4, 5]), (5, 1, vec![6]), (6, 9, vec![]), (99, 9, vec![])];
+    let table =
+        [(0, 100, vec![1, 2, 3, 4, 5, 6]), (2, 3, vec![3, 4, 5]), (5, 1, vec![6]), (6, 9, vec![]), (99, 9, vec![])];
     for (after, limit, expected) in table {
         let found = journal.read_stream(&stream, Version(after), limit).await.expect("reads work");
         assert_eq!(versions(&found), expected, "after {after}, limit {limit}");
@@ -101,8 +102,14 @@ pub async fn latest_of_prefix_as_of_a_position(harness: &Harness) {
     let units = facts.iter().map(|stream| log.unit(vec![seat_fact(stream)])).collect();
     write(journal, log.batch(units)).await;
 
-    let table: [(u64, Vec<u64>); 6] =
-        [(0, vec![]), (2, vec![2, 1]), (7, vec![3, 2, 1, 4]), (8, vec![3, 8, 1, 4]), (10, vec![3, 10, 9, 4]), (99, vec![3, 10, 9, 4])];
+    let table: [(u64, Vec<u64>); 6] = [
+        (0, vec![]),
+        (2, vec![2, 1]),
+        (7, vec![3, 2, 1, 4]),
+        (8, vec![3, 8, 1, 4]),
+        (10, vec![3, 10, 9, 4]),
+        (99, vec![3, 10, 9, 4]),
+    ];
     for (up_to, expected) in table {
         let found = journal.latest_of(P, &prefix, Position(up_to)).await.expect("reads work");
         assert_eq!(positions(&found), expected, "up to {up_to}: in byte order of the streams");
