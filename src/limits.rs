@@ -62,8 +62,30 @@ pub const AUDIT_VIOLATIONS: usize = 1_000;
 
 /// Missed frames that a reconnecting watcher is given before it is told to start over.
 pub const RESUME_FRAMES: usize = 10_000;
-/// Frames that wait for one watcher before it is told to start over.
-pub const WATCHER_QUEUE: usize = 256;
+/// Positions of a partition that are searched for such frames; a seat map shares its partition with others.
+pub const RESUME_SCAN: u64 = 200_000;
+/// Records read from the log at once for one watcher who comes back.
+pub const RESUME_CHUNK: usize = 256;
+/// Frames that a watcher may be behind before it is told to start over. They are kept once per topic.
+pub const WATCHER_QUEUE: usize = 1_024;
+/// Bytes of those frames per topic.
+pub const WATCHER_QUEUE_BYTES: usize = 4 << 20;
+/// Frames handed to a watcher at once.
+pub const WATCHER_BURST: usize = 16;
+const _: () = assert!(WATCHER_BURST <= WATCHER_QUEUE && WATCHER_QUEUE <= RESUME_FRAMES, "a burst is part of the queue");
+/// Seat maps in memory on a node, watched or read a moment ago.
+pub const SEAT_MAPS: usize = 512;
+/// Records that wait for a topic while its state is loaded; beyond it, it is loaded anew.
+pub const TOPIC_BACKLOG: usize = 10_000;
+/// A seat map stays in memory that long after its last use.
+pub const TOPIC_LINGER: Duration = Duration::from_secs(30);
+/// How often that is looked at.
+pub const TOPIC_SWEEP: Duration = Duration::from_secs(5);
+/// A reading of a seat map waits that long for what is durable already but not folded in yet.
+pub const SEAT_MAP_WAIT: Duration = Duration::from_secs(2);
+/// Cut watchers come back after a time between these, in milliseconds.
+pub const RETRY_MILLIS_MIN: u64 = 2_000;
+pub const RETRY_MILLIS_MAX: u64 = 5_000;
 /// Watchers on one node.
 pub const WATCHERS: usize = 50_000;
 /// Comment lines keep gateways from cutting idle streams.

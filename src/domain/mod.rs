@@ -3,6 +3,7 @@
 //! Rules are synchronous and get no services: what a rule needs rides in the command, in the state, or in the notice of a
 //! neighbour. They know no time but the one they are given, no randomness, no storage and no HTTP.
 
+mod checks;
 pub mod coupon;
 pub mod nobody;
 pub mod order;

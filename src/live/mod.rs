@@ -1,8 +1,11 @@
 //! Who is watching? One hub per node turns committed records into frames and gives them to watchers.
+//!
+//! `topics/` folds the log into what can be watched, `frame` writes it down, `hub/` keeps the rooms in which watchers sit.
+//! Nothing here decides or authorises anything, and nothing here ever sees a record that is not durable.
 
 pub mod frame;
 pub mod hub;
 pub mod topics;
 
-pub use hub::{Heartbeat, Hub, Resume, Watch, WatchError};
-pub use topics::{SeatMap, SeatStatus, Topic};
+pub use hub::{Heartbeat, Hub, HubParts, Resume, TaskLookup, Watch, WatchError};
+pub use topics::{CouponTaskView, OrderView, SeatMap, SeatStatus, Topic};

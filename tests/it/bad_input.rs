@@ -32,7 +32,12 @@ async fn bodies_that_make_no_sense() {
     for (number, body) in malformed.into_iter().enumerate() {
         let shown = String::from_utf8_lossy(&body).chars().take(60).collect::<String>();
         let answer = kim.key(&format!("m{number}")).post_raw(&orders, body).await;
-        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (400, Some("malformed-body")), "{shown}: {}", answer.text);
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (400, Some("malformed-body")),
+            "{shown}: {}",
+            answer.text
+        );
     }
     let invalid = [
         json!({"seats": []}),
@@ -47,8 +52,17 @@ async fn bodies_that_make_no_sense() {
     ];
     for (number, body) in invalid.into_iter().enumerate() {
         let answer = kim.key(&format!("i{number}")).post(&orders, &body).await;
-        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (422, Some("invalid-value")), "{body}: {}", answer.text);
-        assert!(answer.body["errors"][0]["pointer"].as_str().is_some_and(|pointer| pointer.starts_with('/')), "{}", answer.text);
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (422, Some("invalid-value")),
+            "{body}: {}",
+            answer.text
+        );
+        assert!(
+            answer.body["errors"][0]["pointer"].as_str().is_some_and(|pointer| pointer.starts_with('/')),
+            "{}",
+            answer.text
+        );
     }
     let large = json!({"seats": ["A-1-1"], "reference": "x".repeat(70_000)});
     kim.key("large").post(&orders, &large).await.problem(413, "body-too-large");
@@ -102,7 +116,10 @@ async fn routes_tokens_and_methods() {
     let request = stage.anyone.request(reqwest::Method::PUT, &stage.orders());
     let refused = stage.anyone.try_send(request).await.unwrap().problem(405, "method-not-allowed");
     assert!(refused.header("allow").is_some_and(|allow| allow.contains("POST")));
-    kim.key("1").get(&format!("/v1/performances/{}/seats?colour=red", stage.performance)).await.problem(400, "unknown-parameter");
+    kim.key("1")
+        .get(&format!("/v1/performances/{}/seats?colour=red", stage.performance))
+        .await
+        .problem(400, "unknown-parameter");
     kim.key("한글").request(reqwest::Method::GET, "/livez");
     for key in ["", "a b", &"k".repeat(256)] {
         let answer = kim.key(key).post(&stage.orders(), &json!({"seats": ["A-1-1"]})).await;

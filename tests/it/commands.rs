@@ -73,8 +73,27 @@ async fn the_log_as_json_is_the_contract() {
         let stage = Stage::set(kind).await;
         stage.member("kim").key("k").post(&stage.orders(), &json!({"seats": ["A-1-1"]})).await.expect(201);
         let export = stage.home.export();
-        let members = ["partition", "position", "stream", "version", "kind", "schema", "event_id", "command",
-            "correlation", "causation", "principal", "owner", "epoch", "node", "at", "recorded_at", "unit_last", "chain", "data"];
+        let members = [
+            "partition",
+            "position",
+            "stream",
+            "version",
+            "kind",
+            "schema",
+            "event_id",
+            "command",
+            "correlation",
+            "causation",
+            "principal",
+            "owner",
+            "epoch",
+            "node",
+            "at",
+            "recorded_at",
+            "unit_last",
+            "chain",
+            "data",
+        ];
         for event in &export {
             let object = event.as_object().unwrap();
             assert!(members.iter().all(|member| object.contains_key(*member)), "{event}");
@@ -101,7 +120,10 @@ async fn damage(home: &Home, sql: &str) {
             .await
             .unwrap();
     assert!(!triggers.is_empty(), "the database itself refuses edits");
-    assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.is_err(), "the edit was not refused");
+    assert!(
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.is_err(),
+        "the edit was not refused"
+    );
     for (trigger,) in triggers {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"))).execute(&mut connection).await.unwrap();
     }

@@ -48,7 +48,10 @@ async fn one_coupon_a_member() {
         let refused = kim.post(&path, &json!({})).await.problem(409, "coupon-already-issued");
         assert_eq!(refused.body["serial"], 1);
         let shown = stage.anyone.get(&format!("/v1/coupons/{coupon}")).await.expect(200);
-        assert_eq!((&shown.body["issued"], &shown.body["remaining"], &shown.body["status"]), (&json!(1), &json!(2), &json!("open")));
+        assert_eq!(
+            (&shown.body["issued"], &shown.body["remaining"], &shown.body["status"]),
+            (&json!(1), &json!(2), &json!("open"))
+        );
         let task = kim.get(&format!("/v1/coupon-tasks/{}", first.str("task_id"))).await.expect(200);
         assert_eq!(task.body["serial"], 1);
         stage.member("lee").get(&format!("/v1/coupon-tasks/{}", first.str("task_id"))).await.problem(404, "not-found");

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::json;
 
+use crate::support::Client;
 use crate::support::server::{BOTH, Home, Kind, Server};
 use crate::support::sse::Stream;
 use crate::support::stage::Stage;
 use crate::support::wait::until;
-use crate::support::Client;
 
 /// Crashes in one test, as many as the promise names.
 const CRASHES: usize = 10;
@@ -59,14 +59,20 @@ async fn crash_again_and_again(kind: Kind) {
 
 fn assert_all_told_is_logged_once(home: &Home, told: &BTreeMap<String, String>) {
     let export = home.export();
-    let issued: Vec<&str> = export.iter().filter(|event| event["kind"] == "coupon.issued")
-        .map(|event| event["data"]["task_id"].as_str().unwrap()).collect();
+    let issued: Vec<&str> = export
+        .iter()
+        .filter(|event| event["kind"] == "coupon.issued")
+        .map(|event| event["data"]["task_id"].as_str().unwrap())
+        .collect();
     let distinct: BTreeSet<&str> = issued.iter().copied().collect();
     assert_eq!(issued.len(), distinct.len(), "a task is in the log twice");
     let lost: Vec<&String> = told.values().filter(|task| !distinct.contains(task.as_str())).collect();
     assert!(told.len() >= CRASHES * 50 && lost.is_empty(), "{} answered, lost: {lost:?}", told.len());
-    let serials: Vec<u64> = export.iter().filter(|event| event["kind"] == "coupon.issued")
-        .map(|event| event["data"]["serial"].as_u64().unwrap()).collect();
+    let serials: Vec<u64> = export
+        .iter()
+        .filter(|event| event["kind"] == "coupon.issued")
+        .map(|event| event["data"]["serial"].as_u64().unwrap())
+        .collect();
     assert!(serials.iter().copied().eq(1..=serials.len() as u64), "serials are the order of the log");
 }
 
@@ -148,7 +154,8 @@ async fn watchers_miss_nothing_across_crashes() {
             kim.key(&format!("{round}-b")).post(&stage.orders(), &unseen).await.expect(201);
             stage = stage.crash().await;
         }
-        let expected = ["A-1-1", "A-1-2", "B-1-1", "A-1-3", "A-1-4", "B-1-2", "A-1-5", "A-1-6", "B-1-3", "A-1-7", "A-1-8"];
+        let expected =
+            ["A-1-1", "A-1-2", "B-1-1", "A-1-3", "A-1-4", "B-1-2", "A-1-5", "A-1-6", "B-1-3", "A-1-7", "A-1-8"];
         assert_eq!(seen, expected);
     }
 }
@@ -164,7 +171,12 @@ async fn sigterm_finishes_what_is_under_way() {
         let mut load = tokio::task::JoinSet::new();
         for (number, token) in stage.home.tokens("fan", "member", 8).into_iter().enumerate() {
             let client = stage.anyone.with_token(&token);
-            load.spawn(issue_until_cut(client, format!("/v1/coupons/{coupon}/issue"), format!("{number}"), told.clone()));
+            load.spawn(issue_until_cut(
+                client,
+                format!("/v1/coupons/{coupon}/issue"),
+                format!("{number}"),
+                told.clone(),
+            ));
         }
         until("answers under load", || async { told.lock().len() }, |count| *count >= 50).await;
         let Stage { home, server, .. } = stage;

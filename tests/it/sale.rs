@@ -14,15 +14,23 @@ async fn an_order_holds_all_its_seats_or_none() {
         let order = kim.key("k1").post(&stage.orders(), &json!({"seats": ["A-1-1", "A-2-가"]})).await.expect(201);
         assert_eq!(order.body["status"], "awaiting_payment");
         assert_eq!(order.body["amount"], 300_000);
-        assert_eq!(order.body["seats"], json!([{"seat_id": "A-1-1", "price": 150_000}, {"seat_id": "A-2-가", "price": 150_000}]));
+        assert_eq!(
+            order.body["seats"],
+            json!([{"seat_id": "A-1-1", "price": 150_000}, {"seat_id": "A-2-가", "price": 150_000}])
+        );
         assert_eq!(order.header("location"), Some(format!("/v1/orders/{}", order.str("order_id")).as_str()));
 
         let wanted = json!({"seats": ["B-1-1", "A-2-가", "A-1-1"]});
         let refused = lee.key("k1").post(&stage.orders(), &wanted).await.problem(409, "seat-unavailable");
         assert_eq!(refused.body["seats"], json!(["A-2-가", "A-1-1"]), "all that are taken, in the order asked");
         let seats = stage.anyone.get(&format!("/v1/performances/{}/seats", stage.performance)).await.expect(200);
-        let held: Vec<&str> = seats.body["seats"].as_array().unwrap().iter()
-            .filter(|seat| seat["status"] == "held").map(|seat| seat["seat_id"].as_str().unwrap()).collect();
+        let held: Vec<&str> = seats.body["seats"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|seat| seat["status"] == "held")
+            .map(|seat| seat["seat_id"].as_str().unwrap())
+            .collect();
         assert_eq!(held, ["A-1-1", "A-2-가"], "no partial hold is visible");
         assert_eq!(seats.body["seats"].as_array().unwrap().len(), 20);
 
@@ -44,7 +52,10 @@ async fn a_repeated_request_has_one_effect_and_one_answer() {
         assert_eq!(first.body, again.body);
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         assert_eq!(first.header("idempotent-replayed"), None);
-        kim.key("same").post(&stage.orders(), &json!({"seats": ["A-1-2"]})).await.problem(422, "idempotency-key-reused");
+        kim.key("same")
+            .post(&stage.orders(), &json!({"seats": ["A-1-2"]}))
+            .await
+            .problem(422, "idempotency-key-reused");
         kim.post(&stage.orders(), &body).await.problem(400, "idempotency-key-required");
 
         let cancel = format!("/v1/orders/{}/cancel", first.str("order_id"));
@@ -84,7 +95,11 @@ async fn the_promoter_controls_the_sale() {
         let stage = Stage::set(kind).await;
         let kim = stage.member("kim");
         let act = |verb: &str| format!("/v1/performances/{}/{verb}", stage.performance);
-        stage.seller.post(&act("seats/block"), &json!({"seats": ["B-1-1", "B-1-2"], "reason": "camera"})).await.expect(200);
+        stage
+            .seller
+            .post(&act("seats/block"), &json!({"seats": ["B-1-1", "B-1-2"], "reason": "camera"}))
+            .await
+            .expect(200);
         kim.key("1").post(&stage.orders(), &json!({"seats": ["B-1-1"]})).await.problem(409, "seat-unavailable");
         let refused = json!({"seats": ["B-1-3", "B-1-1"], "reason": "camera"});
         stage.seller.post(&act("seats/block"), &refused).await.problem(409, "seat-unavailable");
@@ -110,7 +125,8 @@ async fn times_and_limits_of_the_sale_are_kept() {
     for kind in BOTH {
         let stage = Stage::set_with(kind, |body| body["sale_opens_at"] = json!("2097-01-01T09:00:00+09:00")).await;
         let kim = stage.member("kim");
-        let early = kim.key("1").post(&stage.orders(), &json!({"seats": ["A-1-1"]})).await.problem(409, "sale-not-open");
+        let early =
+            kim.key("1").post(&stage.orders(), &json!({"seats": ["A-1-1"]})).await.problem(409, "sale-not-open");
         assert_eq!(early.body["opens_at"], "2097-01-01T00:00:00.000Z");
         assert!(early.body["at"].is_string());
         let many = json!({"seats": ["A-1-1", "A-1-2", "A-1-3", "A-1-4", "A-1-5"]});

@@ -10,7 +10,7 @@ use onsale::actors::{CommandError, Outcome, Request};
 use onsale::clock::Entropy;
 use onsale::domain::{Aggregate, Authority, Refusal, coupon, order, store};
 use onsale::fault::Fault;
-use onsale::ids::{AccountId, CommandId, Hash16, LogPosition, OrderId, PaymentId, SeatId, StreamId, Version};
+use onsale::ids::{AccountId, CommandId, Hash16, LogPosition, OrderId, PaymentId, SeatId, StreamId};
 use onsale::money::{Amount, Currency};
 use onsale::timestamp::Timestamp;
 use uuid::Uuid;
@@ -22,7 +22,6 @@ use crate::world::World;
 pub struct Told {
     pub command: CommandId,
     pub position: LogPosition,
-    pub version: Version,
     pub appended: bool,
 }
 

@@ -99,9 +99,7 @@ fn holds(world: &World, records: &[Record]) -> Vec<String> {
                     violations.push(format!("I2 at {here}: {} expired {lag} ms after its time", expired.order_id));
                 }
             }
-            (Ok(Event::Order(OrderEvent::Cancelled(cancelled))), _)
-                if until.remove(&cancelled.order_id).is_none() =>
-            {
+            (Ok(Event::Order(OrderEvent::Cancelled(cancelled))), _) if until.remove(&cancelled.order_id).is_none() => {
                 violations.push(format!("I2 at {here}: {} ended twice", cancelled.order_id));
             }
             _ => {}

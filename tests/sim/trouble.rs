@@ -36,22 +36,27 @@ pub struct Trouble {
     odds: Odds,
     entropy: Entropy,
     tally: Arc<Tally>,
-    healed: AtomicBool,
+    calm: AtomicBool,
 }
 
 impl Trouble {
     pub fn new(seed: u64, tally: Arc<Tally>) -> Self {
         let entropy = Entropy::seeded(seed ^ 0x7072_6f62_6c65_6d73);
-        Self { odds: Odds::of(seed), entropy, tally, healed: AtomicBool::new(false) }
+        Self { odds: Odds::of(seed), entropy, tally, calm: AtomicBool::new(true) }
+    }
+
+    /// From now on things go wrong.
+    pub fn begin(&self) {
+        self.calm.store(false, Ordering::SeqCst);
     }
 
     /// From now on nothing goes wrong any more.
     pub fn heal(&self) {
-        self.healed.store(true, Ordering::SeqCst);
+        self.calm.store(true, Ordering::SeqCst);
     }
 
     fn happens(&self, odds: u64) -> bool {
-        !self.healed.load(Ordering::SeqCst) && self.entropy.below(1_000) < odds
+        !self.calm.load(Ordering::SeqCst) && self.entropy.below(1_000) < odds
     }
 
     fn some_millis(&self, most: u64) -> Duration {

@@ -99,7 +99,7 @@ impl World {
     pub async fn note<E>(&self, request: &Request, outcome: &Outcome<E>) {
         self.assert_durable(outcome.position, "an answer").await;
         let appended = !outcome.events.is_empty() && !outcome.replayed;
-        let told = Told { command: request.command, position: outcome.position, version: outcome.version, appended };
+        let told = Told { command: request.command, position: outcome.position, appended };
         self.told.lock().push(told);
     }
 
@@ -138,6 +138,7 @@ async fn simulate(seed: u64) -> Report {
         sabotage: Some(trouble.clone()),
     };
     let engine = Engine::start(setup).await.unwrap();
+    trouble.begin();
     let hub = watchers::hub(&shared, &engine, &clock, seed);
     let world = Arc::new(open_sale(seed, engine.dispatch(), hub, journal.clone(), tally.clone()).await);
 
@@ -176,13 +177,7 @@ async fn simulate(seed: u64) -> Report {
     Report { log_hash: judge::hash(&records), records: records.len(), reached, violations }
 }
 
-async fn open_sale(
-    seed: u64,
-    dispatch: Dispatch,
-    hub: Hub,
-    journal: Arc<MemoryJournal>,
-    tally: Arc<Tally>,
-) -> World {
+async fn open_sale(seed: u64, dispatch: Dispatch, hub: Hub, journal: Arc<MemoryJournal>, tally: Arc<Tally>) -> World {
     let command = Hash16::of("sim", &[b"performance"]);
     let performance = PerformanceId::derive(&command);
     let layout = vec![Section {

@@ -7,7 +7,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Looks until `look` gives a value that satisfies `enough`.
-pub async fn until<T: Debug, F: Future<Output = T>>(what: &str, mut look: impl FnMut() -> F, enough: impl Fn(&T) -> bool) -> T {
+pub async fn until<T: Debug, F: Future<Output = T>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+    enough: impl Fn(&T) -> bool,
+) -> T {
     let mut ticks = tokio::time::interval(LOOK);
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {

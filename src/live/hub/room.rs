@@ -1,0 +1,282 @@
+//! What do the watchers of one topic share? Its fold, its recent frames, and the signal that there are more.
+//!
+//! A room loads its state as of a position of the log and then takes every later unit, exactly once and in order, so that
+//! a snapshot and the frames after it join without a gap. It knows nothing of who watches or how fast they read. Nothing
+//! here waits while it holds the lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::WatchError;
+use super::ring::{Ring, Sequence};
+use crate::fault::Fault;
+use crate::ids::{LogPosition, Partition, Position};
+use crate::limits;
+use crate::live::frame;
+use crate::live::frame::Frame;
+use crate::live::topics::{Fold, SeatMap, Topic, Unit};
+
+pub(super) struct Room {
+    pub topic: Topic,
+    pub key: String,
+    pub partition: Partition,
+    phase: Mutex<Phase>,
+    /// Says "look again"; carries nothing.
+    signal: watch::Sender<()>,
+    /// One watcher at a time reads older frames back, so that a crowd who comes back at once finds them at hand.
+    pub survey: tokio::sync::Mutex<()>,
+}
+
+enum Phase {
+    Loading { backlog: Vec<Unit>, records: usize },
+    Open(Box<Open>),
+    Closed(Closed),
+}
+
+struct Open {
+    fold: Fold,
+    ring: Ring,
+    /// Id of the topic's last frame.
+    last: Position,
+    /// Everything up to here is folded in.
+    applied: Position,
+    /// A snapshot, and the number of the first frame after it.
+    snapshot: Option<(Sequence, Bytes)>,
+}
+
+/// Why a room has no more frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// There is no such thing in the log.
+    Missing,
+    Failed(Fault),
+    /// The node stops.
+    Stopped,
+}
+
+impl From<Closed> for WatchError {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Missing => Self::NotFound,
+            Closed::Failed(fault) => Self::Failed(fault),
+            Closed::Stopped => Self::Failed(Fault::unavailable("the node is stopping")),
+        }
+    }
+}
+
+/// Where a watcher is: the next frame it takes, unless it has that already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    pub next: Sequence,
+    /// Frames up to here were seen elsewhere.
+    pub floor: Position,
+}
+
+/// What a look at the room gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pulled {
+    Some,
+    Nothing,
+    /// The next frame is not at hand any more.
+    Behind,
+    Closed,
+}
+
+/// Where a store's feed stands, for whoever wants only its latest payment.
+pub(super) struct FeedState {
+    pub fold: crate::live::topics::store::Fold,
+    pub last: Position,
+    /// Frames after the watcher's position, when the ring knows.
+    pub missed: Option<u64>,
+    /// Right after the last frame.
+    pub cursor: Cursor,
+}
+
+impl Room {
+    pub fn new(topic: Topic, key: String, partition: Partition) -> Self {
+        let phase = Phase::Loading { backlog: Vec::new(), records: 0 };
+        let survey = tokio::sync::Mutex::new(());
+        Self { topic, key, partition, phase: Mutex::new(phase), signal: watch::Sender::new(()), survey }
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.signal.subscribe()
+    }
+
+    /// Takes units in order; those that the state has already are passed over.
+    pub fn deliver(&self, units: Vec<Unit>) -> Result<(), Fault> {
+        let mut phase = self.phase.lock();
+        match &mut *phase {
+            Phase::Closed(_) => return Ok(()),
+            Phase::Loading { backlog, records } => {
+                *records += units.iter().map(|unit| unit.records.len()).sum::<usize>();
+                // Beyond the bound only the count goes on: it tells the loader to load anew.
+                if *records <= limits::TOPIC_BACKLOG {
+                    backlog.extend(units);
+                } else {
+                    backlog.clear();
+                }
+                return Ok(());
+            }
+            Phase::Open(open) => open.take(&units)?,
+        }
+        drop(phase);
+        self.signal.send_replace(());
+        Ok(())
+    }
+
+    /// The state is loaded as of `loaded`: what came meanwhile is added. `false`: too much came, load again.
+    pub fn open(&self, fold: Fold, last: Position, loaded: Position) -> Result<bool, Fault> {
+        let mut phase = self.phase.lock();
+        let Phase::Loading { backlog, records } = &mut *phase else { return Ok(true) };
+        if *records > limits::TOPIC_BACKLOG {
+            *records = 0;
+            return Ok(false);
+        }
+        let units = std::mem::take(backlog);
+        let mut open = Open { fold, ring: Ring::default(), last, applied: loaded, snapshot: None };
+        open.take(&units)?;
+        *phase = Phase::Open(Box::new(open));
+        drop(phase);
+        self.signal.send_replace(());
+        Ok(true)
+    }
+
+    pub fn close(&self, why: Closed) {
+        let mut phase = self.phase.lock();
+        if !matches!(*phase, Phase::Closed(_)) {
+            *phase = Phase::Closed(why);
+        }
+        drop(phase);
+        self.signal.send_replace(());
+    }
+
+    /// Waits until the state is loaded.
+    pub async fn ready(&self) -> Result<(), Closed> {
+        let mut signal = self.subscribe();
+        loop {
+            match &*self.phase.lock() {
+                Phase::Open(_) => return Ok(()),
+                Phase::Closed(why) => return Err(why.clone()),
+                Phase::Loading { .. } => {}
+            }
+            if signal.changed().await.is_err() {
+                return Err(Closed::Stopped);
+            }
+        }
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&mut Open) -> Result<R, Fault>) -> Result<R, Closed> {
+        match &mut *self.phase.lock() {
+            Phase::Open(open) => look(open).map_err(Closed::Failed),
+            Phase::Closed(why) => Err(why.clone()),
+            Phase::Loading { .. } => Err(Closed::Failed(Fault::internal("a room was used before it was ready"))),
+        }
+    }
+
+    /// Begins anew: the snapshot, with `reset` before it where the watcher has something to forget.
+    pub fn start(&self, reset: bool, out: &mut VecDeque<Bytes>) -> Result<Cursor, Closed> {
+        self.with(|open| {
+            let snapshot = open.snapshot()?;
+            let next = snapshot.as_ref().map_or_else(|| open.ring.end(), |(next, _)| *next);
+            if reset {
+                // Without a snapshot the reset itself names the place to come back to.
+                let last = LogPosition { partition: self.partition, position: open.last };
+                out.push_back(frame::reset(snapshot.is_none().then_some(last)));
+            }
+            out.extend(snapshot.map(|(_, bytes)| bytes));
+            Ok(Cursor { next, floor: Position(0) })
+        })
+    }
+
+    /// The place after `position`, if every frame from there on is at hand.
+    pub fn resume(&self, position: Position) -> Result<Option<Cursor>, Closed> {
+        self.with(|open| {
+            let reached = open.ring.reaches(position, open.last);
+            Ok(reached.then(|| Cursor { next: open.ring.after(position), floor: position }))
+        })
+    }
+
+    /// Moves some frames to `out`.
+    pub fn pull(&self, cursor: &mut Cursor, out: &mut VecDeque<Bytes>) -> Pulled {
+        let look = self.with(|open| {
+            if cursor.next < open.ring.first() {
+                return Ok(Pulled::Behind);
+            }
+            let before = out.len();
+            while out.len() < before + limits::WATCHER_BURST {
+                let Some(frame) = open.ring.get(cursor.next) else { break };
+                cursor.next += 1;
+                if frame.id > cursor.floor {
+                    out.push_back(frame.bytes.clone());
+                }
+            }
+            Ok(if out.len() > before { Pulled::Some } else { Pulled::Nothing })
+        });
+        look.unwrap_or(Pulled::Closed)
+    }
+
+    /// Older frames that were read back, for the next one who asks.
+    pub fn prepend(&self, frames: Vec<Arc<Frame>>) {
+        // A closed room has no use for them.
+        let _ = self.with(|open| {
+            open.ring.prepend(frames, open.last);
+            Ok(())
+        });
+    }
+
+    pub fn applied(&self) -> Result<Position, Closed> {
+        self.with(|open| Ok(open.applied))
+    }
+
+    pub fn seat_map(&self) -> Result<Arc<SeatMap>, Closed> {
+        self.with(|open| match &open.fold {
+            Fold::Seats(fold) => Ok(fold.map().clone()),
+            Fold::Order(_) | Fold::Store(_) => Err(Fault::internal("not the room of a seat map")),
+        })
+    }
+
+    pub fn feed(&self, position: Position) -> Result<FeedState, Closed> {
+        self.with(|open| {
+            let Fold::Store(fold) = &open.fold else { return Err(Fault::internal("not the room of a store")) };
+            let missed = open.ring.reaches(position, open.last).then(|| open.ring.end() - open.ring.after(position));
+            let cursor = Cursor { next: open.ring.end(), floor: position };
+            Ok(FeedState { fold: fold.clone(), last: open.last, missed, cursor })
+        })
+    }
+}
+
+impl Open {
+    fn take(&mut self, units: &[Unit]) -> Result<(), Fault> {
+        for unit in units {
+            if unit.end.position <= self.applied {
+                continue;
+            }
+            self.applied = unit.end.position;
+            for frame in self.fold.apply(unit, self.last)? {
+                self.last = frame.id;
+                self.ring.push(Arc::new(frame));
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot and the number of the frame to go on with. A large one is used again for a while, followed by the
+    /// frames since: a crowd that arrives while seats change fifty times a second would otherwise cost one writing of
+    /// the whole house each time.
+    fn snapshot(&mut self) -> Result<Option<(Sequence, Bytes)>, Fault> {
+        if let Some((next, bytes)) = &self.snapshot {
+            let age = self.ring.end() - next;
+            let allowed = (bytes.len() / 4_096).min(limits::WATCHER_QUEUE / 4) as u64;
+            if age <= allowed && *next >= self.ring.first() {
+                return Ok(Some((*next, bytes.clone())));
+            }
+        }
+        self.snapshot = self.fold.snapshot()?.map(|bytes| (self.ring.end(), bytes));
+        Ok(self.snapshot.clone())
+    }
+}

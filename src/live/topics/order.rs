@@ -1,0 +1,226 @@
+//! How does an order look from outside? One view for answers, reads and frames alike.
+//!
+//! The view is folded from the order's facts; it knows nothing of who may see it, but carries whose it is for those who
+//! decide that.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Unit, damaged, unit_end};
+use crate::events::order::Placed;
+use crate::events::{NounEvent, OrderEvent, Record};
+use crate::fault::Fault;
+use crate::ids::{
+    AccountId, LogPosition, OrderId, PerformanceId, Position, SeatId, StreamId, TaskId, TicketId, Version,
+};
+use crate::journal::Journal;
+use crate::limits;
+use crate::live::frame::{self, Frame};
+use crate::money::{Amount, Currency};
+use crate::timestamp::Timestamp;
+
+/// Payments that may be declined before an order fails.
+const PAYMENT_ATTEMPTS: u32 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    AwaitingPayment,
+    Expired,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeatView {
+    pub seat_id: SeatId,
+    pub price: Amount,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TicketView {
+    pub ticket_id: TicketId,
+    pub seat_id: SeatId,
+}
+
+/// The order of the public contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderView {
+    pub order_id: OrderId,
+    pub performance_id: PerformanceId,
+    pub status: OrderStatus,
+    pub seats: Arc<[SeatView]>,
+    pub subtotal: Amount,
+    pub discount: Amount,
+    pub amount: Amount,
+    pub currency: Currency,
+    pub coupon_task_id: Option<TaskId>,
+    pub reference: Option<String>,
+    pub placed_at: Timestamp,
+    pub hold_expires_at: Timestamp,
+    pub attempts_left: u32,
+    pub refunded: Amount,
+    pub tickets: Vec<TicketView>,
+    /// The log's time of the last fact.
+    pub at: Timestamp,
+    /// Of the last event of the unit that the last fact belongs to.
+    pub position: LogPosition,
+    /// The buyer. Not part of the answer.
+    #[serde(skip)]
+    pub account_id: AccountId,
+    /// The performance's seller. Not part of the answer.
+    #[serde(skip)]
+    pub owner: AccountId,
+}
+
+impl OrderView {
+    /// A new order, as the answer to the command that placed it.
+    #[must_use]
+    pub fn placed(placed: &Placed, at: Timestamp, position: LogPosition) -> Self {
+        let seats = placed.seats.iter().map(|s| SeatView { seat_id: s.seat_id.clone(), price: s.price }).collect();
+        Self {
+            order_id: placed.order_id.clone(),
+            performance_id: placed.performance_id.clone(),
+            status: OrderStatus::AwaitingPayment,
+            seats,
+            subtotal: placed.subtotal,
+            discount: placed.discount,
+            amount: placed.amount,
+            currency: placed.currency,
+            coupon_task_id: placed.coupon_task_id.clone(),
+            reference: placed.reference.clone(),
+            placed_at: at,
+            hold_expires_at: placed.hold_until,
+            attempts_left: PAYMENT_ATTEMPTS,
+            refunded: Amount::ZERO,
+            tickets: Vec::new(),
+            at,
+            position,
+            account_id: placed.account_id.clone(),
+            owner: placed.owner.clone(),
+        }
+    }
+
+    /// Goes one fact further. `position` is that of the unit's last event.
+    pub fn apply(&mut self, event: &OrderEvent, at: Timestamp, position: LogPosition) {
+        match event {
+            OrderEvent::Placed(placed) => *self = Self::placed(placed, at, position),
+            OrderEvent::Expired(_) => self.status = OrderStatus::Expired,
+            OrderEvent::Cancelled(_) => self.status = OrderStatus::Cancelled,
+        }
+        self.at = at;
+        self.position = position;
+    }
+
+    /// The order after these records of its stream, of which the last belongs to the unit that ends at `position`.
+    pub fn of_records(records: &[Record], position: LogPosition) -> Result<Option<Self>, Fault> {
+        let mut view = None;
+        for record in records {
+            step(&mut view, record, position)?;
+        }
+        Ok(view)
+    }
+}
+
+fn step(view: &mut Option<OrderView>, record: &Record, position: LogPosition) -> Result<(), Fault> {
+    let event = record.event().map_err(|e| damaged(record, e))?;
+    let event = OrderEvent::from_event(event).ok_or_else(|| damaged(record, "not a fact of an order"))?;
+    match (view.as_mut(), &event) {
+        (Some(view), event) => view.apply(event, record.at, position),
+        (None, OrderEvent::Placed(placed)) => *view = Some(OrderView::placed(placed, record.at, position)),
+        (None, _) => return Err(damaged(record, "an order that was never placed")),
+    }
+    Ok(())
+}
+
+/// The order as of version `up_to` of its stream (all of it: `Version(u64::MAX)`).
+pub(in crate::live) async fn read(
+    journal: &dyn Journal,
+    order: &OrderId,
+    up_to: Version,
+) -> Result<Option<OrderView>, Fault> {
+    let mut records = records(journal, order).await?;
+    records.retain(|record| record.version <= up_to);
+    let Some(last) = records.last() else { return Ok(None) };
+    let position = unit_end(journal, last).await?;
+    OrderView::of_records(&records, position)
+}
+
+/// An order has a handful of facts; thousands would be a fault of ours, not a reason to read for ever.
+async fn records(journal: &dyn Journal, order: &OrderId) -> Result<Vec<Record>, Fault> {
+    journal.read_stream(&StreamId::order(order), Version(0), limits::RESUME_FRAMES).await
+}
+
+#[derive(Serialize)]
+struct WithPrev<'a> {
+    #[serde(flatten)]
+    order: &'a OrderView,
+    prev: LogPosition,
+}
+
+/// The order and the id of the frame before its last.
+#[derive(Debug, Default)]
+pub(in crate::live) struct Fold {
+    view: Option<OrderView>,
+    prev: Position,
+}
+
+impl Fold {
+    pub(in crate::live) async fn load(
+        journal: &dyn Journal,
+        order: &OrderId,
+        up_to: Position,
+    ) -> Result<Option<Self>, Fault> {
+        let (fold, _) = Self::replay(journal, order, up_to).await?;
+        Ok(fold.view.is_some().then_some(fold))
+    }
+
+    /// The order as of `up_to`, with every frame on the way.
+    pub(in crate::live) async fn replay(
+        journal: &dyn Journal,
+        order: &OrderId,
+        up_to: Position,
+    ) -> Result<(Self, Vec<Frame>), Fault> {
+        let mut fold = Self::default();
+        let mut made = Vec::new();
+        let mut unit: Option<Unit> = None;
+        for record in records(journal, order).await?.into_iter().filter(|r| r.position <= up_to) {
+            match &mut unit {
+                Some(unit) if record.position <= unit.end.position => unit.records.push(Arc::new(record)),
+                _ => {
+                    let (end, at) = (unit_end(journal, &record).await?, record.at);
+                    let next = Unit { records: vec![Arc::new(record)], end, at };
+                    if let Some(done) = unit.replace(next) {
+                        made.extend(fold.apply(&done, fold.last())?);
+                    }
+                }
+            }
+        }
+        if let Some(done) = unit {
+            made.extend(fold.apply(&done, fold.last())?);
+        }
+        Ok((fold, made))
+    }
+
+    pub(in crate::live) fn last(&self) -> Position {
+        self.view.as_ref().map_or(Position(0), |view| view.position.position)
+    }
+
+    pub(in crate::live) fn apply(&mut self, unit: &Unit, prev: Position) -> Result<Vec<Frame>, Fault> {
+        for record in &unit.records {
+            step(&mut self.view, record, unit.end)?;
+        }
+        self.prev = prev;
+        let Some(order) = &self.view else { return Ok(Vec::new()) };
+        let data = WithPrev { order, prev: frame::id(unit.end.partition, prev) };
+        Ok(vec![Frame::new("order", unit.end, prev, unit.at, &data)?])
+    }
+
+    /// The same bytes as the frame that led here.
+    pub(in crate::live) fn snapshot(&self) -> Result<Bytes, Fault> {
+        let order = self.view.as_ref().ok_or_else(|| Fault::internal("a topic without its order"))?;
+        let data = WithPrev { order, prev: frame::id(order.position.partition, self.prev) };
+        frame::event("order", Some(order.position), &data)
+    }
+}
