@@ -31,7 +31,7 @@ pub struct SeatsView {
     performance_id: String,
     position: String,
     at: String,
-    seats: Vec<SeatView>,
+    seats: Vec<SeatView<'static>>,
 }
 
 #[derive(Serialize, ToSchema)]
