@@ -109,7 +109,10 @@ impl Keys {
         if access == tickets {
             return Err(KeyError::Same);
         }
-        Ok(Self { access: Secret::chosen("auth.access_key", access)?, tickets: Secret::chosen("auth.ticket_key", tickets)? })
+        Ok(Self {
+            access: Secret::chosen("auth.access_key", access)?,
+            tickets: Secret::chosen("auth.ticket_key", tickets)?,
+        })
     }
 
     #[must_use]
@@ -146,12 +149,8 @@ impl Keys {
         let path = directory.join(FILE);
         let partial = directory.join(format!("{FILE}.{}", entropy.hash16()));
         let failed = |source| KeyError::File { path: path.display().to_string(), source };
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(OWNER_ONLY)
-            .open(&partial)
-            .map_err(failed)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&partial).map_err(failed)?;
         file.write_all(keys.to_json().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         // A link does not replace: of two processes that start at once, the second takes the first one's keys.
         let linked = std::fs::hard_link(&partial, &path);
@@ -213,7 +212,10 @@ mod tests {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("ours");
         for junk in ["", "{}", r#"{"access":"00","tickets":"00"}"#] {
             std::fs::write(&file, junk).expect("ours");
-            assert!(matches!(Keys::load_or_create(&directory, &Entropy::from_system()), Err(KeyError::Malformed { .. })));
+            assert!(matches!(
+                Keys::load_or_create(&directory, &Entropy::from_system()),
+                Err(KeyError::Malformed { .. })
+            ));
         }
         std::fs::remove_dir_all(directory).expect("ours");
     }
@@ -223,7 +225,12 @@ mod tests {
         let good = ["k3Jx9Qw7Lm2Zr8Vt5Yb1Nc6Hd4Fg0Ps!", "Zb7Uq2Xe9Rk4Wm1Tj6Yn3Ld8Ch5Vg0Af!"];
         assert!(Keys::configured(good[0], good[1]).is_ok());
         assert!(matches!(Keys::configured(good[0], good[0]), Err(KeyError::Same)));
-        for bad in ["short", &"a".repeat(40), "change-me-change-me-change-me-change-me", "my-very-long-SECRET-that-is-a-secret"] {
+        for bad in [
+            "short",
+            &"a".repeat(40),
+            "change-me-change-me-change-me-change-me",
+            "my-very-long-SECRET-that-is-a-secret",
+        ] {
             let error = Keys::configured(bad, good[1]).expect_err("a bad secret").to_string();
             assert!(!error.contains(bad), "{error}");
         }

@@ -61,7 +61,12 @@ impl NewDiscount {
         let min_amount = self.min_amount.map(|n| checks.amount("/discount/min_amount", n));
         let max_amount = self.max_amount.map(|n| checks.amount("/discount/max_amount", n));
         if self.kind == "percent" {
-            return Discount::Percent { value: checks.count("/discount/value", self.value), currency, max_amount, min_amount };
+            return Discount::Percent {
+                value: checks.count("/discount/value", self.value),
+                currency,
+                max_amount,
+                min_amount,
+            };
         }
         if self.kind != "amount" {
             checks.refuse("/discount/kind", "must be amount or percent");
@@ -160,13 +165,9 @@ pub struct DiscountView {
 impl DiscountView {
     fn of(discount: &Discount) -> Self {
         match *discount {
-            Discount::Amount { value, currency, min_amount } => Self {
-                kind: "amount",
-                value: value.minor(),
-                currency: Some(currency),
-                max_amount: None,
-                min_amount,
-            },
+            Discount::Amount { value, currency, min_amount } => {
+                Self { kind: "amount", value: value.minor(), currency: Some(currency), max_amount: None, min_amount }
+            }
             Discount::Percent { value, currency, max_amount, min_amount } => {
                 Self { kind: "percent", value: value.into(), currency, max_amount, min_amount }
             }

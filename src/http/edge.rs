@@ -97,7 +97,9 @@ fn name(headers: &HeaderMap, fresh: Uuid) -> (HeaderValue, Uuid) {
         (1..=limits::REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(sane)
     });
     match given {
-        Some(value) => (value.clone(), value.to_str().ok().and_then(|text| Uuid::parse_str(text).ok()).unwrap_or(fresh)),
+        Some(value) => {
+            (value.clone(), value.to_str().ok().and_then(|text| Uuid::parse_str(text).ok()).unwrap_or(fresh))
+        }
         None => {
             let mut buffer = Uuid::encode_buffer();
             let text = fresh.simple().encode_lower(&mut buffer);

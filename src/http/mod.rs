@@ -37,7 +37,10 @@ use error::Problem;
 use state::Shared;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "onsale", description = "A server for on-sales: seats, first-come coupons and store payment feeds"))]
+#[openapi(info(
+    title = "onsale",
+    description = "A server for on-sales: seats, first-come coupons and store payment feeds"
+))]
 struct Api;
 
 /// Every route. The document is made from the same list.

@@ -31,7 +31,7 @@ pub struct SeatsView {
     performance_id: String,
     position: String,
     at: String,
-    seats: Vec<SeatView>,
+    seats: Vec<SeatView<'static>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,7 +54,12 @@ const STATUSES: &[(&str, Option<SeatStatus>)] = &[
 ];
 
 /// Writes straight into one buffer: a house of 50,000 seats must not become 50,000 small values first.
-fn write(terms: &Terms, map: &SeatMap, section: Option<&str>, only: Option<Option<SeatStatus>>) -> Result<Vec<u8>, Fault> {
+fn write(
+    terms: &Terms,
+    map: &SeatMap,
+    section: Option<&str>,
+    only: Option<Option<SeatStatus>>,
+) -> Result<Vec<u8>, Fault> {
     let broken = |e: serde_json::Error| Fault::internal(e.to_string());
     let mut head = String::with_capacity(128);
     let _ = write!(
@@ -117,9 +122,10 @@ pub async fn get(
 
 fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    given.flat_map(|value| value.split(',')).map(str::trim).any(|one| {
-        one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == tag.as_bytes()
-    })
+    given
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == tag.as_bytes())
 }
 
 #[utoipa::path(get, path = "/v1/performances/{id}/seats/events", tag = "seats",

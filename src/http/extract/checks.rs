@@ -110,7 +110,8 @@ mod tests {
         }
         assert_eq!(checks.amount("/fine", Whole::of(9_007_199_254_740_991)), Amount::MAX);
         let body: Value = serde_json::from_slice(&checks.done().expect_err("five").body("r")).expect("JSON");
-        let pointers: Vec<_> = body["errors"].as_array().expect("a list").iter().map(|e| e["pointer"].clone()).collect();
+        let pointers: Vec<_> =
+            body["errors"].as_array().expect("a list").iter().map(|e| e["pointer"].clone()).collect();
         assert_eq!(pointers, ["/0", "/1", "/2", "/3", "/4"].map(|p| json!(p)));
         assert_eq!(body["code"], json!("invalid-value"));
     }

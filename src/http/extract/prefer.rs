@@ -52,7 +52,9 @@ mod tests {
     #[test]
     fn preferences_are_read_and_others_ignored() {
         let of = |text: &'static str| {
-            Prefer::of(&[(http::HeaderName::from_static("prefer"), HeaderValue::from_static(text))].into_iter().collect())
+            Prefer::of(
+                &[(http::HeaderName::from_static("prefer"), HeaderValue::from_static(text))].into_iter().collect(),
+            )
         };
         let table = [
             ("respond-async", true, None),

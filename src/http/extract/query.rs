@@ -86,9 +86,8 @@ mod tests {
 
     #[test]
     fn unknown_and_repeated_parameters_are_refused() {
-        let judge = |template: &str, uri: &'static str| {
-            check(template, &Uri::from_static(uri)).map_err(|problem| problem.code)
-        };
+        let judge =
+            |template: &str, uri: &'static str| check(template, &Uri::from_static(uri)).map_err(|problem| problem.code);
         let seats = "/v1/performances/{id}/seats";
         assert_eq!(judge(seats, "/x?section=A&status=held"), Ok(()));
         assert_eq!(judge(seats, "/x?Section=A"), Err(Code::UnknownParameter));
