@@ -53,6 +53,18 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 pub const LEASE_MARGIN: Duration = Duration::from_millis(500);
 const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost heartbeat does not cost the lease");
 
+/// The database gives up a statement after this.
+pub const STATEMENT_TIME: Duration = Duration::from_secs(5);
+/// The writer stops waiting for the answer to a statement after this: then its outcome is unknown.
+pub const STATEMENT_ANSWER: Duration = Duration::from_secs(6);
+const _: () = assert!(STATEMENT_ANSWER.as_millis() > STATEMENT_TIME.as_millis(), "a statement ends before its waiter");
+/// A connection to the database opens within this, or not at all.
+pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Connections that only read.
+pub const READ_CONNECTIONS: u32 = 4;
+/// Rows of one SQLite INSERT; 20 values each, of 32,766 possible.
+pub const INSERT_ROWS: usize = 32;
+
 /// Recent records of each partition that followers find in memory.
 pub const FOLLOW_RECENT: usize = 4_096;
 /// Records read from the log at once by a follower.

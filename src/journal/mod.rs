@@ -21,7 +21,9 @@ pub mod conformance;
 pub mod follow;
 pub mod lane;
 pub mod memory;
+pub mod open;
 pub mod postgres;
+pub mod rows;
 pub mod snapshot;
 pub mod sqlite;
 

@@ -1,1 +1,139 @@
-//! Stub.
+//! The log in one file: what an embedded server uses when nobody configured a database.
+//!
+//! One connection writes, a few only read. Who serves the log holds a lock on the file beside it; looking is free.
+//! Statements stand in `.sql` files, one each, under the same names as in `postgres/`.
+
+mod append;
+mod boot;
+mod error;
+mod read;
+mod writer;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use uuid::Uuid;
+
+use self::error::opening;
+use self::writer::Writer;
+use super::open::{OpenError, Options, Role};
+use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
+use crate::events::Record;
+use crate::fault::Fault;
+use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
+use crate::limits;
+use crate::timestamp::Timestamp;
+
+/// The file in the data directory.
+pub const FILE: &str = "log.db";
+/// Held by the process that serves the log.
+pub const LOCK: &str = "log.lock";
+
+pub struct SqliteJournal {
+    partitions: u16,
+    writer: Writer,
+    readers: SqlitePool,
+}
+
+impl SqliteJournal {
+    /// Serving creates and migrates the log; reading takes it as it is.
+    pub async fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let file = dir.join(FILE);
+        let place = file.display().to_string();
+        let connect = match options.role {
+            Role::Serve => {
+                let not_writable =
+                    |e: std::io::Error| OpenError::NotWritable { place: place.clone(), detail: e.to_string() };
+                std::fs::create_dir_all(dir).map_err(not_writable)?;
+                boot::write_options(&file).create_if_missing(true)
+            }
+            Role::Read if !file.exists() => return Err(OpenError::Missing { place }),
+            Role::Read => boot::read_options(&file),
+        };
+        let mut conn = connect.connect().await.map_err(|e| opening(&place, &e))?;
+        if options.role == Role::Serve {
+            boot::migrate(&mut conn, options.partitions, &place).await?;
+        }
+        let partitions = boot::check(&mut conn, options.partitions, &place).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(limits::READ_CONNECTIONS)
+            .acquire_timeout(limits::STATEMENT_TIME)
+            .connect_with(boot::read_options(&file))
+            .await
+            .map_err(|e| opening(&place, &e))?;
+        let writer = Writer::new(dir, conn, options);
+        Ok(Self { partitions, writer, readers })
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    fn engine(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
+        self.writer.claim(node).await
+    }
+
+    async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
+        self.writer.heartbeat(node).await
+    }
+
+    async fn release(&self, node: &NodeId) -> Result<(), Fault> {
+        self.writer.release(node).await
+    }
+
+    async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
+        self.writer.append(batches).await
+    }
+
+    async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault> {
+        self.writer.settle(node, partition, epoch).await
+    }
+
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
+        read::load(&self.readers, self.partitions, streams).await
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
+        match stream.partition(self.partitions) {
+            Some(partition) => read::stream(&self.readers, (partition, stream), after, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
+        read::partition(&self.readers, partition, after, limit).await
+    }
+
+    async fn latest_of(&self, partition: Partition, prefix: &str, up_to: Position) -> Result<Vec<Record>, Fault> {
+        read::latest_of(&self.readers, partition, prefix, up_to).await
+    }
+
+    async fn heads(&self) -> Result<Vec<Position>, Fault> {
+        read::heads(&self.readers).await
+    }
+
+    async fn timers(&self, partition: Partition) -> Result<Vec<(StreamId, Timestamp)>, Fault> {
+        read::timers(&self.readers, partition).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<(String, u16)>, Fault> {
+        read::kinds(&self.readers).await
+    }
+
+    async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
+        self.writer.save_snapshot(partition, snapshot).await
+    }
+
+    async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {
+        read::note(&self.readers, event).await
+    }
+}

@@ -1,0 +1,1 @@
+SELECT partition, head FROM log.partitions ORDER BY partition

@@ -1,0 +1,1 @@
+SELECT kind, version FROM log.kinds ORDER BY kind, version

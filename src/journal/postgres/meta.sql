@@ -1,0 +1,1 @@
+SELECT partitions, format_level FROM log.meta

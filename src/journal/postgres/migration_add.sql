@@ -1,0 +1,2 @@
+-- $1 number
+INSERT INTO log.migrations (number) VALUES ($1)

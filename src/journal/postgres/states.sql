@@ -1,0 +1,5 @@
+-- Each partition with its last record. $1 partition, or NULL for all
+SELECT p.partition, p.epoch, p.head, e.at, e.chain, e.event_id
+  FROM log.partitions p LEFT JOIN log.events e ON e.partition = p.partition AND e.position = p.head
+ WHERE $1::int4 IS NULL OR p.partition = $1
+ ORDER BY p.partition

@@ -1,0 +1,1 @@
+SELECT partition, head FROM partitions ORDER BY partition

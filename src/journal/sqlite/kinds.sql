@@ -1,0 +1,1 @@
+SELECT kind, version FROM kinds ORDER BY kind, version

@@ -1,0 +1,2 @@
+-- $1 event id
+SELECT text FROM notes WHERE event_id = $1

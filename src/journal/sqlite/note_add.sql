@@ -1,0 +1,2 @@
+-- $1 event id, $2 text
+INSERT INTO notes (event_id, text) VALUES ($1, $2)

@@ -1,0 +1,2 @@
+-- $1 partition
+INSERT INTO partitions (partition) VALUES ($1)
