@@ -20,7 +20,7 @@ use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 pub use self::boot::migrate;
-pub use self::connect::without_secrets;
+pub use self::connect::{options, readers, without_secrets};
 
 use self::append::KindVersion;
 use self::connect::{Failure, Owned};

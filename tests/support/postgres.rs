@@ -1,0 +1,147 @@
+//! Where do tests get a Postgres from? From `ONSALE_TEST_POSTGRES_URL`, or from one that this process starts for itself.
+//!
+//! Every test gets a database of its own, copied from a migrated template. A started server is stopped by a watcher
+//! when this process ends, however it ends.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use onsale::journal::open::{Target, migrate};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::OnceCell;
+
+pub const PARTITIONS: u16 = 8;
+const TEMPLATE: &str = "onsale_template";
+
+static SERVER: OnceCell<String> = OnceCell::const_new();
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A database of one test; dropped by [`Database::drop_it`], or with its server.
+pub struct Database {
+    pub url: String,
+    admin: String,
+    name: String,
+}
+
+impl Database {
+    pub async fn drop_it(self) {
+        sql(&self.admin, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+}
+
+/// An empty log with [`PARTITIONS`] partitions.
+pub async fn database() -> Database {
+    let admin = server().await;
+    let name = format!("onsale_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    sql(&admin, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{}", std::process::id())).await;
+    Database { url: with_database(&admin, &name), admin, name }
+}
+
+/// A database without a schema.
+pub async fn empty_database() -> Database {
+    let admin = server().await;
+    let name = format!("onsale_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    sql(&admin, &format!("CREATE DATABASE {name}")).await;
+    Database { url: with_database(&admin, &name), admin, name }
+}
+
+async fn server() -> String {
+    let url = SERVER.get_or_init(|| async {
+        let admin = std::env::var("ONSALE_TEST_POSTGRES_URL").unwrap_or_else(|_| start(&[]));
+        let template = format!("{TEMPLATE}_{}", std::process::id());
+        sql(&admin, &format!("CREATE DATABASE {template}")).await;
+        let target = Target::Postgres { url: with_database(&admin, &template) };
+        migrate(&target, Some(PARTITIONS)).await.expect("the template can be migrated");
+        admin
+    });
+    url.await.clone()
+}
+
+/// Runs statements one by one, as the superuser.
+pub async fn sql(url: &str, text: &str) {
+    let mut conn = PgConnection::connect(url).await.expect("the test server answers");
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.expect("the statement of the test is valid");
+    conn.close().await.expect("the connection closes");
+}
+
+fn with_database(url: &str, name: &str) -> String {
+    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let host_end = base.find("://").map_or(0, |i| i + 3);
+    let end = base[host_end..].find('/').map_or(base.len(), |i| host_end + i);
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    format!("{}/{name}{query}", &base[..end])
+}
+
+/// Starts a server of our own with extra settings such as `fsync=off`; its superuser URL.
+pub fn start(settings: &[&str]) -> String {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("onsale-pg-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory for the test server");
+    let user = server_user();
+    if let Some((uid, gid)) = user {
+        std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).expect("root may give a directory away");
+    }
+    let bin = binaries();
+    let data = dir.join("data");
+    let as_server = |program: &str| {
+        let mut command = Command::new(bin.join(program));
+        command.current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        if let Some((uid, gid)) = user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    };
+    let mut init = as_server("initdb");
+    let made = init.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]).arg(&data);
+    assert!(made.status().expect("initdb runs").success(), "initdb failed");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+    let mut server = as_server("postgres");
+    server.arg("-D").arg(&data).arg("-k").arg(&dir).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    server.args(["-c", "max_connections=200", "-c", "shared_buffers=64MB"]);
+    for setting in settings {
+        server.args(["-c", setting]);
+    }
+    let child = server.spawn().expect("postgres starts");
+    watch(child.id(), &dir);
+    let ready = || as_server("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", "1"]).status();
+    let begun = std::time::Instant::now();
+    while !ready().expect("pg_isready runs").success() {
+        assert!(begun.elapsed().as_secs() < 30, "the test server does not come up");
+        std::thread::yield_now();
+    }
+    format!("postgres://postgres@127.0.0.1:{port}/postgres")
+}
+
+/// Stops the server and removes its files once this process is gone: it holds the other end of the watcher's input.
+fn watch(pid: u32, dir: &Path) {
+    let script = "cat >/dev/null; kill -QUIT \"$1\" 2>/dev/null; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    let mut watcher = Command::new("sh");
+    watcher.args(["-c", script, "watch", &pid.to_string()]).arg(dir).process_group(0);
+    let mut child = watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sh runs");
+    // Kept open for ever, which is: until this process ends.
+    std::mem::forget(child.stdin.take());
+}
+
+/// Root may not run Postgres: its own user does.
+fn server_user() -> Option<(u32, u32)> {
+    if !rustix::process::getuid().is_root() {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").expect("there are users");
+    let line = users.lines().find(|line| line.starts_with("postgres:")).expect("a user `postgres`, since we are root");
+    let fields: Vec<&str> = line.split(':').collect();
+    Some((fields[2].parse().expect("a uid"), fields[3].parse().expect("a gid")))
+}
+
+fn binaries() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
+    found
+        .or_else(|| {
+            let path = std::env::var_os("PATH")?;
+            std::env::split_paths(&path).find(|dir| dir.join("initdb").exists())
+        })
+        .expect("Postgres is installed, or ONSALE_TEST_POSTGRES_URL names a server")
+}
