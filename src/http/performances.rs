@@ -15,10 +15,9 @@ use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Ask, At, Body, Checks, Input, Sellers, Whole};
 use super::{shows, venues};
-use crate::actors::Dispatch;
+use crate::actors::{CommandError, Dispatch};
 use crate::domain::performance::{Command, Performance, Schedule, Terms};
 use crate::events::performance::GradePrice;
-use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, PerformanceId, SeatId, ShowId, StreamId, VenueId};
 use crate::limits;
 use crate::live::{Hub, SeatMap};
@@ -246,7 +245,7 @@ fn remaining(terms: &Terms, map: &SeatMap) -> BTreeMap<String, usize> {
 pub(super) async fn load(
     dispatch: &Dispatch,
     id: &PerformanceId,
-) -> Result<Option<(Arc<Terms>, Option<LogPosition>, Timestamp)>, Fault> {
+) -> Result<Option<(Arc<Terms>, Option<LogPosition>, Timestamp)>, CommandError> {
     let read = dispatch.read::<Performance, _>(StreamId::performance(id), |state| state.terms.clone()).await?;
     Ok(read.value.map(|terms| (terms, read.position, read.at)))
 }

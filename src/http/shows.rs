@@ -10,10 +10,9 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Ask, At, Body, Input, Sellers};
-use crate::actors::Dispatch;
+use crate::actors::{CommandError, Dispatch};
 use crate::domain::show::{Command, Create, Show};
 use crate::events::show::Created;
-use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, ShowId, StreamId};
 
 // Requests
@@ -63,7 +62,7 @@ pub struct ShowView {
 pub(super) async fn load(
     dispatch: &Dispatch,
     id: &ShowId,
-) -> Result<Option<(Arc<Created>, Option<LogPosition>)>, Fault> {
+) -> Result<Option<(Arc<Created>, Option<LogPosition>)>, CommandError> {
     let read = dispatch.read::<Show, _>(StreamId::show(id), |state| state.created.clone()).await?;
     Ok(read.value.map(|created| (created, read.position)))
 }

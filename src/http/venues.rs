@@ -10,11 +10,10 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Ask, At, Body, Checks, Input, Params, Sellers, Whole};
-use crate::actors::Dispatch;
+use crate::actors::{CommandError, Dispatch};
 use crate::domain::venue::{Command, Create, Venue};
 use crate::events::VenueEvent;
 use crate::events::venue::{Created, Row, RowSeats, Section};
-use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, SeatId, StreamId, VenueId};
 use crate::limits;
 
@@ -147,7 +146,7 @@ fn seats_of(sections: &[Section]) -> usize {
 pub(super) async fn load(
     dispatch: &Dispatch,
     id: &VenueId,
-) -> Result<Option<(Arc<Created>, Option<LogPosition>)>, Fault> {
+) -> Result<Option<(Arc<Created>, Option<LogPosition>)>, CommandError> {
     let read = dispatch.read::<Venue, _>(StreamId::venue(id), |state| state.created.clone()).await?;
     Ok(read.value.map(|created| (created, read.position)))
 }

@@ -112,7 +112,7 @@ impl Inner {
                 // The frames of the failed commit are written over by the next one, so settling ends the doubt.
                 let _closed = conn.close().await;
             }
-            Ok(_) | Err(AppendError::Rejected(_)) => *slot = Some(conn),
+            Ok(_) | Err(AppendError::Rejected(_) | AppendError::NotSent(_)) => *slot = Some(conn),
         }
         outcome
     }
