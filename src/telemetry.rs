@@ -3,6 +3,7 @@
 //! Others record under the constants of this file; a metric that does not stand in [`TABLE`] does not exist. Who serves
 //! `/metrics` is not known here.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use metrics::Unit;
@@ -75,7 +76,10 @@ const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_
 pub fn init_log(config: &Log) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.level)
         .map_err(|_| ConfigError::new("log.level", "must be error, warn, info, debug, trace or a filter of them"))?;
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let base = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // The error of a second installation is the wanted outcome: tests and the demo share one process.
     let _already = match config.format {
         Format::Json => base.json().flatten_event(true).try_init(),
