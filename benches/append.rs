@@ -40,12 +40,12 @@ async fn measure(target: &Target) {
 }
 
 async fn append(journal: &SharedJournal, state: &mut PartitionState, size: usize) {
-    let units = (0..size).map(|_| {
-        state.head = state.head.next();
-        Unit { records: vec![record(state)], ..Unit::default() }
-    });
     let expected_head = state.head;
-    let units: Vec<Unit> = units.collect();
+    let mut units = Vec::with_capacity(size);
+    for _ in 0..size {
+        state.head = state.head.next();
+        units.push(Unit { records: vec![record(state)], ..Unit::default() });
+    }
     let batch = PartitionBatch { partition: state.partition, epoch: state.epoch, expected_head, units };
     assert_eq!(journal.append(&[batch]).await, Ok(vec![Verdict::Written]));
 }
