@@ -75,6 +75,7 @@ fn with_database(url: &str, name: &str) -> String {
 }
 
 /// Starts a server of our own with extra settings such as `fsync=off`; its superuser URL.
+#[allow(clippy::zombie_processes, reason = "the watcher ends it when this process is gone")]
 pub fn start(settings: &[&str]) -> String {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("onsale-pg-{}-{number}", std::process::id()));
@@ -115,6 +116,7 @@ pub fn start(settings: &[&str]) -> String {
 }
 
 /// Stops the server and removes its files once this process is gone: it holds the other end of the watcher's input.
+#[allow(clippy::zombie_processes, reason = "it outlives this process on purpose")]
 fn watch(pid: u32, dir: &Path) {
     let script = "cat >/dev/null; kill -QUIT \"$1\" 2>/dev/null; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
     let mut watcher = Command::new("sh");

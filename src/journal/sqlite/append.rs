@@ -27,7 +27,7 @@ fn insert(rows: usize) -> String {
     format!("{}{}", include_str!("append.sql"), vec![values.as_str(); rows].join(", "))
 }
 
-/// The whole append; on an error the connection is good only if the error is `Rejected`.
+/// The whole append; after an error the connection must be thrown away.
 pub async fn append(conn: &mut SqliteConnection, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
     run(conn, "BEGIN IMMEDIATE").await.map_err(|e| before_commit(&e))?;
     match write(conn, batches).await {
@@ -35,11 +35,11 @@ pub async fn append(conn: &mut SqliteConnection, batches: &[PartitionBatch]) -> 
             run(conn, "COMMIT").await.map_err(|e| at_commit(&e))?;
             Ok(verdicts)
         }
-        Err(error) => match run(conn, "ROLLBACK").await {
-            Ok(()) => Err(before_commit(&error)),
-            // Some errors roll back by themselves, and then there is nothing to roll back. Nothing was committed.
-            Err(_) => Err(before_commit(&error)),
-        },
+        Err(error) => {
+            // Some errors have rolled back by themselves already; then this one is expected to fail.
+            let _rolled_back = run(conn, "ROLLBACK").await;
+            Err(before_commit(&error))
+        }
     }
 }
 

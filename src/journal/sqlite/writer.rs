@@ -107,12 +107,12 @@ impl Inner {
             None => self.connect().await.map_err(|e| AppendError::Rejected(format!("not sent: {e}")))?,
         };
         let outcome = append::append(&mut conn, batches).await;
-        match &outcome {
-            Err(AppendError::Unknown(_)) => {
-                // The frames of the failed commit are written over by the next one, so settling ends the doubt.
-                let _closed = conn.close().await;
-            }
-            Ok(_) | Err(AppendError::Rejected(_) | AppendError::NotSent(_)) => *slot = Some(conn),
+        if outcome.is_ok() {
+            *slot = Some(conn);
+        } else {
+            // A rollback may have failed too, and closing ends it. The frames of a failed commit are written over by
+            // the next one, so settling ends that doubt.
+            let _closed = conn.close().await;
         }
         outcome
     }
