@@ -84,7 +84,6 @@ fn table() -> OpenApiRouter<Shared> {
 }
 
 /// The whole edge, ready to be served.
-#[must_use]
 pub fn router(handles: Handles) -> Router {
     let (routes, document) = table().split_for_parts();
     let document = document.to_json().unwrap_or_default();
