@@ -114,3 +114,64 @@ pub fn known_version(kind: &str) -> Option<u16> {
         std::sync::LazyLock::new(|| kinds().into_iter().map(|kind| (kind.name, kind.version)).collect());
     KNOWN.get(kind).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::performance::SeatsBlocked;
+    use crate::events::seat::Held;
+    use crate::ids::{Hash16, OrderId, SeatId};
+
+    fn held() -> Event {
+        SeatEvent::from(Held { order_id: OrderId::new("o1") }).into()
+    }
+
+    fn refused(kind: &str, version: u16, codec: u8, payload: &[u8]) -> CodecError {
+        decode(kind, version, codec, payload).expect_err("it must be refused")
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let seats = vec![SeatId::new("A-1-1"), SeatId::new("A-1-2")];
+        for event in [held(), PerformanceEvent::from(SeatsBlocked { seats, body: Hash16([7; 16]) }).into()] {
+            let bytes = encode(&event).expect("it can be encoded");
+            assert_eq!(decode(event.kind().name, event.kind().version, BINCODE_2, &bytes), Ok(event));
+        }
+    }
+
+    #[test]
+    fn every_byte_must_be_there_and_used() {
+        let bytes = encode(&held()).expect("it can be encoded");
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert_eq!(refused("seat.held", 1, BINCODE_2, &longer), CodecError::Malformed("1 bytes too many".into()));
+        for end in 0..bytes.len() {
+            assert!(matches!(refused("seat.held", 1, BINCODE_2, &bytes[..end]), CodecError::Malformed(_)), "{end}");
+        }
+        // A kind without members has no bytes at all.
+        assert!(matches!(refused("seat.blocked", 1, BINCODE_2, &[0]), CodecError::Malformed(_)));
+    }
+
+    #[test]
+    fn hostile_lengths_are_refused_before_memory_is_taken() {
+        for length in [u64::MAX, u64::MAX / 2, 1 << 40, limits::UNIT_BYTES as u64 + 1] {
+            // 253: the length follows in eight bytes. As text in one kind, as a list in the other.
+            let bytes = [&[253], length.to_le_bytes().as_slice(), b"junk"].concat();
+            for kind in ["seat.held", "performance.seats_blocked"] {
+                assert!(matches!(refused(kind, 1, BINCODE_2, &bytes), CodecError::Malformed(_)), "{kind} {length}");
+            }
+            assert!(unpack_snapshot::<Vec<String>>(&bytes).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_this_build_does_not_know_is_refused_by_name() {
+        let bytes = encode(&held()).expect("it can be encoded");
+        let newer = CodecError::NewerVersion { kind: "seat.held".into(), found: 2, known: 1 };
+        assert_eq!(refused("seat.held", 2, BINCODE_2, &bytes), newer);
+        assert!(matches!(refused("seat.held", 0, BINCODE_2, &bytes), CodecError::Malformed(_)), "never written");
+        assert_eq!(refused("seat.held", 1, 2, &bytes), CodecError::UnknownCodec(2));
+        for kind in ["", "seat", "seat.", "seat.moved", "raffle.drawn", "SEAT.HELD"] {
+            assert_eq!(refused(kind, 1, BINCODE_2, &bytes), CodecError::UnknownKind(kind.into()));
+        }
+    }
+}

@@ -17,6 +17,7 @@ use crate::timestamp::Timestamp;
 
 /// Fixed keys: the rules draw no randomness. These maps are only ever looked up in, never walked.
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+type Set<T> = HashSet<T, BuildHasherDefault<DefaultHasher>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -114,8 +115,14 @@ pub struct Layout {
 #[derive(Debug)]
 struct SectionIndex {
     section: usize,
-    /// By the row's name: its place, and its labels if it does not simply count.
-    rows: Map<String, (usize, Option<HashSet<String, BuildHasherDefault<DefaultHasher>>>)>,
+    rows: Map<String, RowIndex>,
+}
+
+#[derive(Debug)]
+struct RowIndex {
+    row: usize,
+    /// `None` where the row simply counts.
+    labels: Option<Set<String>>,
 }
 
 impl Layout {
@@ -126,7 +133,12 @@ impl Layout {
             RowSeats::Labels(labels) => Some(labels.iter().cloned().collect()),
         };
         let rows = |section: &Section| {
-            section.rows.iter().enumerate().map(|(i, row)| (row.row.clone(), (i, labels(&row.seats)))).collect()
+            section
+                .rows
+                .iter()
+                .enumerate()
+                .map(|(i, row)| (row.row.clone(), RowIndex { row: i, labels: labels(&row.seats) }))
+                .collect()
         };
         let index = sections
             .iter()
@@ -150,7 +162,7 @@ impl Layout {
             return None;
         };
         let index = self.index.get(section)?;
-        let (row, labels) = index.rows.get(row)?;
+        let RowIndex { row, labels } = index.rows.get(row)?;
         let section = &self.sections[index.section];
         let exists = match labels {
             Some(labels) => labels.contains(number),

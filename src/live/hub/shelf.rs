@@ -161,7 +161,7 @@ impl Inner {
     }
 
     /// Ends the pump if there is nothing left to keep up to date.
-    fn retire(&self, partition: Partition) -> bool {
+    pub fn retire(&self, partition: Partition) -> bool {
         if !self.sweep(partition, limits::TOPIC_LINGER) {
             return false;
         }

@@ -85,6 +85,28 @@ impl Watch {
             }
         }
     }
+
+    /// Everything that a watcher could get by now.
+    #[cfg(test)]
+    pub(super) async fn drain_now(&mut self) -> Vec<Bytes> {
+        if let Some(following) = &self.following {
+            following.inner.caught_up(following.stay.room.partition).await.expect("the pump goes on");
+        }
+        let mut all: Vec<Bytes> = self.waiting.drain(..).collect();
+        while let Some(following) = self.following.as_mut() {
+            let more = following.step(&mut self.waiting).await.expect("an open room");
+            all.extend(self.waiting.drain(..));
+            if !more {
+                break;
+            }
+        }
+        all
+    }
+
+    #[cfg(test)]
+    pub(super) fn beat_now(&mut self) {
+        self.beat.reset_immediately();
+    }
 }
 
 impl Following {
