@@ -175,11 +175,11 @@ fn append<A: Aggregate>(
         let mut timers = Vec::new();
         for (part, events) in crew.parts.iter_mut().zip(&parts) {
             if let Ok(borrowed) = part.loan.cell() {
-                evolve(borrowed, events, request, at, last, &mut timers);
+                evolve(borrowed, events, request, at, &mut timers);
             }
         }
         node.strike(Moment::Evolving);
-        evolve(cell, &lead, request, at, last, &mut timers);
+        evolve(cell, &lead, request, at, &mut timers);
         timers
     }));
     let Ok(timers) = evolved else { return poisoned(cell, &mut crew, answer) };
@@ -193,7 +193,14 @@ fn append<A: Aggregate>(
     if let Err((fault, tell)) = turn.append(unit, bytes, told(answer, Ok(Accepted::Done(outcome)))) {
         cell.poisoned = true;
         crew.parts.iter_mut().for_each(poison);
-        tell(Err(fault));
+        return tell(Err(fault));
+    }
+    // Only now: what is poisoned on the way waits for the last position that really was given out.
+    cell.shown = last;
+    for (part, _) in crew.parts.iter_mut().zip(&parts).filter(|(_, events)| !events.is_empty()) {
+        if let Ok(borrowed) = part.loan.cell() {
+            borrowed.shown = last;
+        }
     }
 }
 
@@ -202,14 +209,12 @@ fn evolve<A: Aggregate>(
     events: &[A::Event],
     request: &Request,
     at: Timestamp,
-    last: Position,
     timers: &mut Vec<TimerChange>,
 ) {
     if events.is_empty() {
         return;
     }
     events.iter().for_each(|event| cell.evolve(event, at, request.command));
-    cell.shown = last;
     let deadline = A::deadline(&cell.state);
     if deadline != cell.deadline {
         cell.deadline = deadline;

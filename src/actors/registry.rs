@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ractor::{Actor, ActorRef};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::cell::{Cell, Unfit, fold_whole};
 use super::node::Node;
@@ -61,8 +62,8 @@ impl Drop for Handle {
 }
 
 enum Slot {
-    /// Somebody loads it; the channel closes when that ended, well or not.
-    Loading(watch::Receiver<()>),
+    /// Somebody loads it; all who wait are told when that ended, well or not, in the order of their waiting.
+    Loading(Arc<Notify>),
     Awake(Arc<Handle>),
 }
 
@@ -80,7 +81,7 @@ struct Found {
     /// Index and stream of those that we load.
     ours: Vec<(usize, StreamId)>,
     /// Somebody else loads it; look again when that ended.
-    theirs: Option<watch::Receiver<()>>,
+    theirs: Option<OwnedNotified>,
 }
 
 impl Registry {
@@ -101,10 +102,10 @@ impl Registry {
     ) -> Result<Vec<Lease>, Fault> {
         loop {
             let generation = node.sequencer(partition).generation()?;
-            let (closes, closed) = watch::channel(());
-            let mut found = self.look(node, partition, generation, streams, &closed);
+            let ended = Arc::new(Notify::new());
+            let mut found = self.look(node, partition, generation, streams, &ended);
             if !found.ours.is_empty() {
-                let claims = Claims { registry: self, partition, streams: &found.ours, _closes: closes };
+                let claims = Claims { registry: self, partition, streams: &found.ours, ended };
                 let woken = load::<A>(node, partition, generation, &found.ours).await;
                 let mut slots = self.slots[usize::from(partition.0)].lock();
                 for ((index, stream), handle) in found.ours.iter().zip(woken?) {
@@ -117,7 +118,7 @@ impl Registry {
                 drop(claims);
             }
             match found.theirs {
-                Some(mut theirs) => drop(theirs.changed().await),
+                Some(theirs) => theirs.await,
                 None => return Ok(found.leases.into_iter().flatten().collect()),
             }
         }
@@ -129,7 +130,7 @@ impl Registry {
         partition: Partition,
         generation: u64,
         streams: &[StreamId],
-        closed: &watch::Receiver<()>,
+        ended: &Arc<Notify>,
     ) -> Found {
         let mut found = Found { leases: vec![None; streams.len()], ours: Vec::new(), theirs: None };
         let now = node.clock.elapsed().as_secs();
@@ -140,7 +141,7 @@ impl Registry {
                     handle.last_used.store(now, Ordering::Relaxed);
                     found.leases[index] = Some(handle.clone());
                 }
-                Some(Slot::Loading(theirs)) => found.theirs = Some(theirs.clone()),
+                Some(Slot::Loading(theirs)) => found.theirs = Some(theirs.clone().notified_owned()),
                 Some(Slot::Awake(_)) | None => found.ours.push((index, stream.clone())),
             }
         }
@@ -149,7 +150,7 @@ impl Registry {
             found.ours.clear();
         }
         for (_, stream) in &found.ours {
-            if let Some(Slot::Awake(_stale)) = slots.insert(stream.clone(), Slot::Loading(closed.clone())) {
+            if let Some(Slot::Awake(_stale)) = slots.insert(stream.clone(), Slot::Loading(ended.clone())) {
                 self.awake.fetch_sub(1, Ordering::Relaxed);
             }
         }
@@ -221,7 +222,7 @@ struct Claims<'a> {
     registry: &'a Registry,
     partition: Partition,
     streams: &'a [(usize, StreamId)],
-    _closes: watch::Sender<()>,
+    ended: Arc<Notify>,
 }
 
 impl Drop for Claims<'_> {
@@ -232,6 +233,8 @@ impl Drop for Claims<'_> {
                 slots.remove(stream);
             }
         }
+        drop(slots);
+        self.ended.notify_waiters();
     }
 }
 

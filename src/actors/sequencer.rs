@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
 use super::deadlines::Deadlines;
 use super::logtime::{Lease, LogTime};
@@ -42,7 +42,8 @@ pub struct Sequencer {
     lane: mpsc::Sender<Queued>,
     time: Arc<LogTime>,
     lease: Arc<Lease>,
-    phase: watch::Sender<Phase>,
+    /// Told whenever the phase changes. Wakes in the order of waiting, so that a simulation can be repeated.
+    phase_changed: Notify,
 }
 
 struct Inner {
@@ -78,8 +79,7 @@ impl Sequencer {
             board: HashMap::new(),
             deadlines: Deadlines::from_rows(timers),
         };
-        let phase = watch::Sender::new(Phase::Serving);
-        Self { partition: state.partition, inner: Mutex::new(inner), lane, time, lease, phase }
+        Self { partition: state.partition, inner: Mutex::new(inner), lane, time, lease, phase_changed: Notify::new() }
     }
 
     /// The log's time here, without claiming it for a decision.
@@ -110,9 +110,14 @@ impl Sequencer {
 
     /// Waits until the partition serves again, if it is being recovered.
     pub async fn settled(&self) {
-        let mut phase = self.phase.subscribe();
-        // The sender lives as long as we do, so the wait ends only with the phase.
-        let _ = phase.wait_for(|phase| *phase != Phase::Recovering).await;
+        loop {
+            // Made before the look: a change in between is not slept through.
+            let changed = self.phase_changed.notified();
+            if self.inner.lock().phase != Phase::Recovering {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Waits until `position` is durable, or tells why it never will be.
@@ -177,7 +182,7 @@ impl Sequencer {
             inner.board.clear();
             inner.waiting.split_off(&doubtful.next())
         };
-        self.phase.send_replace(Phase::Recovering);
+        self.phase_changed.notify_waiters();
         superseded.into_values().flatten().for_each(|tell| tell(Err(Fault::Superseded)));
     }
 
@@ -194,7 +199,7 @@ impl Sequencer {
             let unwritten = inner.waiting.split_off(&state.head.next());
             (std::mem::take(&mut inner.waiting), unwritten)
         };
-        self.phase.send_replace(Phase::Serving);
+        self.phase_changed.notify_waiters();
         written.into_values().flatten().for_each(|tell| tell(Ok(())));
         for (position, tells) in unwritten {
             let fault = match &guilty {
@@ -214,7 +219,7 @@ impl Sequencer {
             inner.board.clear();
             std::mem::take(&mut inner.waiting)
         };
-        self.phase.send_replace(Phase::Lost);
+        self.phase_changed.notify_waiters();
         waiting.into_values().flatten().for_each(|tell| tell(Err(doubt.clone())));
     }
 }

@@ -19,13 +19,12 @@ use tower::ServiceExt;
 use super::error::Code;
 use super::ops::{Check, Readiness};
 use super::{Handles, router, table};
-use crate::actors::Dispatch;
+use crate::actors::{Engine, Setup};
 use crate::auth::{Keys, Principal, Role, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
-use crate::ids::{AccountId, StoreId, TaskId, Version};
+use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
 use crate::journal::SharedJournal;
-use crate::journal::follow::Follow;
 use crate::journal::memory::MemoryJournal;
 use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
 
@@ -51,12 +50,24 @@ fn keys() -> Keys {
     Keys::random(&Entropy::seeded(11))
 }
 
-fn handles() -> Handles {
+async fn handles() -> Handles {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Entropy::seeded(12);
     let journal: SharedJournal = Arc::new(MemoryJournal::new(4, clock.clone()));
+    let node = NodeId::new("test");
+    let claim = journal.claim(&node).await.expect("nobody else is here");
+    let setup = Setup {
+        journal: journal.clone(),
+        claim,
+        claimed_at: clock.elapsed(),
+        node,
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        sabotage: None,
+    };
+    let engine = Engine::start(setup).await.expect("an empty log");
     let hub = Hub::new(HubParts {
-        follow: Follow::new(journal.clone(), &[]),
+        follow: engine.follow(),
         journal,
         lookup: Arc::new(Nowhere),
         clock: clock.clone(),
@@ -66,7 +77,7 @@ fn handles() -> Handles {
     });
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let (readiness, stopping) = (Arc::new(Half), CancellationToken::new());
-    Handles { dispatch: Dispatch {}, hub, keys: keys(), clock, entropy, readiness, metrics, stopping }
+    Handles { dispatch: engine.dispatch(), hub, keys: keys(), clock, entropy, readiness, metrics, stopping }
 }
 
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
@@ -180,7 +191,7 @@ fn every_route_has_a_line_in_the_table() {
 
 #[tokio::test]
 async fn every_route_lets_in_exactly_whom_the_table_says() {
-    let app = router(handles());
+    let app = router(handles().await);
     for (method, template, who) in WHO_MAY {
         let path = concrete(template);
         let bare = send(&app, method, &path, &[("idempotency-key", "k")]).await.status();
@@ -200,7 +211,7 @@ async fn every_route_lets_in_exactly_whom_the_table_says() {
 
 #[tokio::test]
 async fn keys_are_required_where_the_contract_says() {
-    let app = router(handles());
+    let app = router(handles().await);
     for (method, template, who) in WHO_MAY.iter().filter(|(method, _, _)| *method == "POST") {
         let role = ROLES.iter().find(|(_, letter)| who.contains(*letter)).expect("somebody may").0;
         let bearer = format!("Bearer {}", token(role));
@@ -212,7 +223,7 @@ async fn keys_are_required_where_the_contract_says() {
 
 #[tokio::test]
 async fn unknown_routes_methods_and_parameters_are_problems() {
-    let app = router(handles());
+    let app = router(handles().await);
     let missing = send(&app, "GET", "/v1/nothing", &[("x-request-id", "mine-1")]).await;
     assert_eq!(missing.headers()["content-type"], "application/problem+json");
     assert_eq!(missing.headers()["x-request-id"], "mine-1");
@@ -236,7 +247,7 @@ async fn unknown_routes_methods_and_parameters_are_problems() {
 
 #[tokio::test]
 async fn answers_to_tokens_are_not_stored_and_refusals_challenge() {
-    let app = router(handles());
+    let app = router(handles().await);
     let bearer = format!("Bearer {}", token(Role::Display));
     let me = send(&app, "GET", "/v1/accounts/me", &[("authorization", &bearer)]).await;
     assert_eq!(me.headers()["cache-control"], "no-store");
@@ -248,7 +259,7 @@ async fn answers_to_tokens_are_not_stored_and_refusals_challenge() {
 
 #[tokio::test]
 async fn tickets_open_their_own_path_only() {
-    let app = router(handles());
+    let app = router(handles().await);
     let who = Principal { account: AccountId::new("m"), role: Role::Member, store: None };
     let (path, other) = (format!("/v1/orders/o1_{HASH}/events"), format!("/v1/orders/o2_{HASH}/events"));
     let ticket = Tickets::new(&keys().tickets).issue(&who, &path, SystemClock.wall()).expect("signs");
@@ -264,7 +275,7 @@ async fn tickets_open_their_own_path_only() {
 
 #[tokio::test]
 async fn operators_get_what_they_ask_for() {
-    let app = router(handles());
+    let app = router(handles().await);
     let ready = send(&app, "GET", "/readyz", &[]).await;
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let body = json_of(ready).await;

@@ -2,6 +2,9 @@
 //!
 //! Each test has a server and a log of its own. Nothing here knows the code behind the public contract.
 
+#[path = "../support/mod.rs"]
+mod base;
+
 mod bad_input;
 mod commands;
 mod coupons;

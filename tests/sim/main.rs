@@ -31,7 +31,8 @@ fn one_seed() {
     trouble::quiet_sabotage();
     let seed = env("ONSALE_SIM_SEED").unwrap_or(1);
     let report = run(seed);
-    println!("seed {seed}: {report:#?}");
+    report.log.iter().for_each(|line| println!("{line}"));
+    println!("seed {seed} reached {:#?}", report.reached);
     report.assert_sound(seed);
 }
 

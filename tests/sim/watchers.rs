@@ -26,9 +26,9 @@ impl TaskLookup for NoTasks {
     }
 }
 
-pub fn hub(journal: &SharedJournal, engine: &Engine, clock: &Arc<dyn Clock>, seed: u64) -> Hub {
+pub fn hub(journal: SharedJournal, engine: &Engine, clock: &Arc<dyn Clock>, seed: u64) -> Hub {
     Hub::new(HubParts {
-        journal: journal.clone(),
+        journal,
         follow: engine.follow(),
         lookup: Arc::new(NoTasks),
         clock: clock.clone(),
@@ -78,7 +78,7 @@ pub async fn watch(world: Arc<World>, number: u64) -> Diary {
                 bytes = connection.next() => match bytes {
                     Some(bytes) => {
                         if let Some(seen) = parse(&bytes) {
-                            world.assert_durable(seen.id, "a frame").await;
+                            world.assert_watched(seen.id).await;
                             world.tally.count("frame seen");
                             diary.frames.push(seen);
                         }

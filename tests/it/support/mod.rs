@@ -6,6 +6,5 @@ pub mod sse;
 pub mod stage;
 pub mod wait;
 
-pub use http::{Answer, Client};
-pub use server::{Kind, Server, onsale};
-pub use stage::Stage;
+pub use http::Client;
+pub use server::{Kind, Server};

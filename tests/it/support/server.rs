@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command as AsyncCommand};
 
 use super::Client;
-use crate::postgres;
+use crate::base::postgres;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -26,7 +26,7 @@ pub fn onsale(args: &[&str]) -> Output {
 /// Where a server keeps its things; survives the server, goes with the test.
 pub struct Home {
     pub dir: tempfile::TempDir,
-    database: Option<postgres::TestDatabase>,
+    database: Option<postgres::Database>,
 }
 
 impl Home {
@@ -34,7 +34,7 @@ impl Home {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let database = match kind {
             Kind::Sqlite => None,
-            Kind::Postgres => Some(postgres::TestDatabase::create().await),
+            Kind::Postgres => Some(postgres::empty_database().await),
         };
         let home = Self { dir, database };
         if kind == Kind::Postgres {
@@ -53,7 +53,7 @@ impl Home {
     }
 
     pub fn database_url(&self) -> Option<String> {
-        self.database.as_ref().map(|database| database.url().to_owned())
+        self.database.as_ref().map(|database| database.url.clone())
     }
 
     /// The options by which every command finds this log.
