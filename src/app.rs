@@ -13,6 +13,7 @@ use axum::routing::{any, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,6 +53,8 @@ pub enum StartError {
     Directory { path: String, source: std::io::Error },
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("signals cannot be heard: {0}")]
+    Signals(std::io::Error),
     #[error("{0}")]
     Metrics(String),
     #[error("stepped down: another node serves this log")]
@@ -71,11 +74,12 @@ pub struct Running {
 
 /// Runs a node until the process is asked to end; `ready` hears where it listens.
 pub async fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
+    let mut signals = StopSignals::listen().map_err(StartError::Signals)?;
     let running = start(config).await?;
     ready(running.address);
     let lost = running.engine.lost();
     let stepped_down = tokio::select! {
-        () = asked_to_stop() => false,
+        () = signals.heard() => false,
         () = lost.cancelled() => true,
     };
     running.shutdown().await;
@@ -170,19 +174,21 @@ impl Running {
     }
 }
 
-/// SIGTERM or Ctrl-C.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM is not heard, only Ctrl-C");
-            let _heard = tokio::signal::ctrl_c().await;
+/// The wishes of operators and terminals that the process end. Heard from the making on, so that none is missed.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

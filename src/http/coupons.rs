@@ -298,8 +298,8 @@ async fn admit(dispatch: &Dispatch, id: &TaskId, who: &Principal) -> Result<(), 
 #[utoipa::path(get, path = "/v1/coupon-tasks/{id}", tag = "coupons", params(("id" = String, Path,)),
     responses((status = 200, body = TaskBody), (status = 404, body = ProblemBody)))]
 pub async fn task(
-    At(id): At<TaskId>,
     by: By<Anyone>,
+    At(id): At<TaskId>,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
 ) -> Answered {

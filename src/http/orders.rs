@@ -162,7 +162,7 @@ async fn at_version(hub: &Hub, order_id: &OrderId, outcome: &Outcome<OrderEvent>
 
 #[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path,)),
     responses((status = 200, body = OrderBody), (status = 404, body = ProblemBody)))]
-pub async fn get(At(id): At<OrderId>, by: By<Anyone>, State(hub): State<Hub>) -> Answered {
+pub async fn get(by: By<Anyone>, At(id): At<OrderId>, State(hub): State<Hub>) -> Answered {
     Ok(Answer::ok(&visible(&hub, &id, &by.principal).await?)?.done())
 }
 

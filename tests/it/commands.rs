@@ -133,7 +133,8 @@ async fn damage(home: &Home, sql: &str) {
 
 #[tokio::test]
 async fn damage_is_found_and_named() {
-    let flipped = "UPDATE events SET payload = x'ff' || substr(payload, 2) WHERE partition = :p AND position = 3";
+    let flipped =
+        "UPDATE events SET payload = CAST(x'ff' || substr(payload, 2) AS BLOB) WHERE partition = :p AND position = 3";
     let removed = "DELETE FROM events WHERE partition = :p AND position = 3";
     let swapped = "UPDATE events SET position = 1000003 WHERE partition = :p AND position = 3;
         UPDATE events SET position = 3 WHERE partition = :p AND position = 4;
