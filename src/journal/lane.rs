@@ -144,6 +144,8 @@ impl Lane {
             batch.units.push(queued.unit);
         }
         metrics::histogram!(telemetry::LANE_BATCH_EVENTS).record(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+        let waiting = self.waiting.len() + self.queue.len();
+        metrics::gauge!(telemetry::LANE_QUEUE).set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
         let mut batches: Vec<PartitionBatch> = batches.into_values().collect();
         batches.iter_mut().for_each(|batch| self.link(batch));
         batches
@@ -170,7 +172,10 @@ impl Lane {
                 for (batch, verdict) in batches.into_iter().zip(verdicts) {
                     match verdict {
                         Verdict::Written => self.written(batch.partition, batch.units),
-                        Verdict::Fenced => self.doubt(batch).await,
+                        Verdict::Fenced => {
+                            metrics::counter!(telemetry::FENCED).increment(1);
+                            self.doubt(batch).await;
+                        }
                     }
                 }
             }

@@ -105,7 +105,7 @@ impl Journal for PostgresJournal {
             let keep = |e: &sqlx::Error| matches!(error::append(e), AppendError::Rejected(_));
             let verdicts = writer.run(keep, async |conn| append::append(conn, &batches, &before).await).await.map_err(
                 |failure| match &failure {
-                    Failure::NotSent(_) => AppendError::Rejected(failure.text()),
+                    Failure::NotSent(detail) => AppendError::NotSent(detail.clone()),
                     Failure::NoAnswer => AppendError::Unknown(failure.text()),
                     Failure::Sql(e) => error::append(e),
                 },

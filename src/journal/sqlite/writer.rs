@@ -104,7 +104,7 @@ impl Inner {
         let mut slot = self.conn.lock().await;
         let mut conn = match slot.take() {
             Some(conn) => conn,
-            None => self.connect().await.map_err(|e| AppendError::Rejected(format!("not sent: {e}")))?,
+            None => self.connect().await.map_err(|e| AppendError::NotSent(e.to_string()))?,
         };
         let outcome = append::append(&mut conn, batches).await;
         if outcome.is_ok() {

@@ -203,6 +203,12 @@ impl Hub {
         self.inner.detached(async move { coupon_task::read(&*journal, &task, version).await }).await
     }
 
+    /// Waits until what is durable has reached a position, so that a reading after this shows it. One of a partition that
+    /// does not exist is never reached.
+    pub async fn reached(&self, wanted: LogPosition) {
+        self.inner.follow.reached(wanted.partition, wanted.position).await;
+    }
+
     /// Topics in memory.
     #[must_use]
     pub fn topics(&self) -> usize {
