@@ -49,6 +49,8 @@ metrics_table! {
     COMMANDS = "onsale_commands_total", Counter, Count, "Commands by `noun` and `outcome` (appended, replayed, unchanged, refused, failed).";
     COMMANDS_IN_FLIGHT = "onsale_commands_in_flight", Gauge, Count, "Commands between admission and durable answer.";
     COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
+    LOAD_SECONDS = "onsale_load_seconds", Histogram, Seconds, "From asking the log for a batch of cold streams to having them.";
+    LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";
     ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
     ACTOR_LOADS = "onsale_actor_loads_total", Counter, Count, "Streams loaded from the log into an actor.";
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
