@@ -5,7 +5,7 @@
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use uuid::Uuid;
 
-use super::{PartitionBatch, TimerChange};
+use super::{AppendError, PartitionBatch, TimerChange};
 use crate::events::{Chain, Record};
 use crate::ids::{AccountId, CommandId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
@@ -87,6 +87,20 @@ fn command_id(bytes: &[u8]) -> Result<CommandId, sqlx::Error> {
 
 pub fn chain_value(bytes: &[u8]) -> Result<Chain, sqlx::Error> {
     bytes.try_into().map(Chain).map_err(|_| damaged("a chain value"))
+}
+
+/// Who owns a partition, as its row says it. Two processes that were given one name are still two owners.
+#[must_use]
+pub fn owner(node: &NodeId, session: Uuid) -> String {
+    format!("{node} {session}")
+}
+
+/// A partition that comes twice in one append, which no statement is made for.
+#[must_use]
+pub fn twice(batches: &[PartitionBatch]) -> Option<AppendError> {
+    let mut seen = std::collections::BTreeSet::new();
+    let again = batches.iter().find(|batch| !seen.insert(batch.partition))?;
+    Some(AppendError::Rejected(format!("partition {} is twice in one append", again.partition)))
 }
 
 /// The position at the end of a batch.
