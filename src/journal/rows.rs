@@ -120,10 +120,11 @@ pub fn final_timers(batch: &PartitionBatch) -> Vec<&TimerChange> {
     last.into_values().collect()
 }
 
-/// Keeps whole units only.
-pub fn cut_at_unit_end(records: &mut Vec<Record>) {
-    let whole = records.iter().rposition(|record| record.unit_last).map_or(0, |last| last + 1);
-    records.truncate(whole);
+/// Keeps whole units only: those within `limit`, or the first one when it is longer than that.
+pub fn cut_at_unit_end(records: &mut Vec<Record>, limit: usize) {
+    let within = records.iter().take(limit).rposition(|record| record.unit_last);
+    let last = within.or_else(|| records.iter().position(|record| record.unit_last));
+    records.truncate(last.map_or(0, |last| last + 1));
 }
 
 /// The first text after all texts that begin with `prefix`, in byte order; `None` when there is no such text.

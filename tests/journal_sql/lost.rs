@@ -175,11 +175,13 @@ async fn a_process_of_the_same_name_is_another_owner() {
     database.drop_it().await;
 }
 
-/// Waits until so many statements of the database wait for a lock.
-async fn waiting(conn: &mut PgConnection, wanted: i64) {
+/// Waits until so many statements of the database wait for a lock. In a session of its own: within a transaction the
+/// server shows its activity as it was at the first look.
+async fn waiting(url: &str, wanted: i64) {
+    let mut conn = PgConnection::connect(url).await.unwrap();
     let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let begun = Instant::now();
-    while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *conn).await.unwrap() < wanted {
+    while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut conn).await.unwrap() < wanted {
         assert!(begun.elapsed() < limits::STATEMENT_TIME, "the statements never waited");
         tokio::task::yield_now().await;
     }
@@ -201,7 +203,7 @@ async fn heartbeats_wait_for_nobody() {
         let journal = journal.clone();
         async move { journal.claim(&node("a")).await }
     });
-    waiting(&mut operator, 2).await;
+    waiting(&database.url, 2).await;
     for _ in 0..3 {
         journal.heartbeat(&node("a")).await.expect("the lease is renewed while others wait");
     }
