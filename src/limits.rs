@@ -52,6 +52,9 @@ pub const SNAPSHOT_BYTES: usize = 64 << 20;
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How often the lease is renewed.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A heartbeat is given up after this, so that the next one can still save the lease.
+pub const HEARTBEAT_ANSWER: Duration = Duration::from_secs(2);
+const _: () = assert!(HEARTBEAT_ANSWER.as_millis() < LEASE.as_millis(), "a slow heartbeat ends before the lease");
 /// Answers that append nothing stop this long before the lease runs out.
 pub const LEASE_MARGIN: Duration = Duration::from_millis(500);
 const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost heartbeat does not cost the lease");
