@@ -213,8 +213,7 @@ impl Lane {
     async fn rejected(&mut self, batches: Vec<PartitionBatch>, detail: &str) {
         for batch in batches {
             let partition = batch.partition;
-            let mut units = batch.units.into_iter();
-            while let Some(unit) = units.next() {
+            for unit in batch.units {
                 let belief = self.beliefs[usize::from(partition.0)];
                 let last = unit.records.last().map_or(belief.head, |record| record.position);
                 let single =
@@ -240,7 +239,6 @@ impl Lane {
                 }
             }
             // The units behind the guilty one were told by `suspended`: their positions are gone.
-            drop(units);
         }
     }
 
