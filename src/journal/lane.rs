@@ -213,6 +213,7 @@ impl Lane {
     async fn rejected(&mut self, batches: Vec<PartitionBatch>, detail: &str) {
         for batch in batches {
             let partition = batch.partition;
+            // Once one is found guilty, those behind it are told by `suspended`: their positions are gone.
             for unit in batch.units {
                 let belief = self.beliefs[usize::from(partition.0)];
                 let last = unit.records.last().map_or(belief.head, |record| record.position);
@@ -238,7 +239,6 @@ impl Lane {
                     }
                 }
             }
-            // The units behind the guilty one were told by `suspended`: their positions are gone.
         }
     }
 
