@@ -118,7 +118,6 @@ fn is_test(path: &str) -> bool {
         || path.contains("conformance")
         || name == "tests.rs"
         || name == "testing.rs"
-        || name.ends_with("_tests.rs")
 }
 
 /// The part before the unit tests, without comments.
