@@ -111,6 +111,10 @@ pub const HEARTBEAT_SSE: Duration = Duration::from_secs(15);
 /// A store's missed payment older than that means nothing at a counter.
 pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
 
+/// A reading waits that long for the position that it named.
+pub const READ_WAIT: Duration = Duration::from_secs(2);
+/// Positions that one reading may name.
+pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its headers is cut.

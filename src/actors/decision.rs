@@ -16,6 +16,7 @@ use crate::events::{Chain, Event, NounEvent, Record, codec};
 use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
+use crate::telemetry;
 use crate::timestamp::Timestamp;
 
 pub type Answer<E> = Box<dyn FnOnce(Result<Accepted<E>, CommandError>) + Send>;
@@ -264,6 +265,7 @@ fn records(
 
 /// The command fails once; everybody's state goes, since nobody knows how far the rule came.
 fn poisoned<A: Aggregate>(cell: &mut Cell<A>, crew: &mut Crew<A>, answer: Answer<A::Event>) {
+    metrics::counter!(telemetry::ACTOR_PANICS).increment(1);
     tracing::error!(stream = %cell.stream, "a rule panicked; its command fails and its state is loaded anew");
     cell.poisoned = true;
     crew.parts.iter_mut().for_each(poison);

@@ -189,6 +189,12 @@ impl Dispatch {
         self.node.route(stream)
     }
 
+    /// Commands between admission and durable answer.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.node.admission.in_flight()
+    }
+
     /// Actors in memory.
     #[must_use]
     pub fn actors_awake(&self) -> usize {

@@ -22,7 +22,7 @@ use crate::ids::{NodeId, Position};
 use crate::journal::follow::Follow;
 use crate::journal::lane::{Lane, LaneParts};
 use crate::journal::{Claim, ClaimError, SharedJournal};
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// What an engine is made of. The claim was made at `claimed_at` of the clock (taken before asking).
 pub struct Setup {
@@ -154,10 +154,14 @@ async fn keep_lease(node: Arc<Node>, stop: CancellationToken) {
         let sent = node.clock.elapsed();
         match node.journal.heartbeat(&node.id).await {
             Ok(log) => {
+                metrics::counter!(telemetry::LEASE_RENEWALS, "result" => "ok").increment(1);
                 node.lease.renew(sent);
                 node.time.draw_towards(log, sent);
             }
-            Err(ClaimError::Unavailable(detail)) => tracing::warn!(detail, "the lease was not renewed"),
+            Err(ClaimError::Unavailable(detail)) => {
+                metrics::counter!(telemetry::LEASE_RENEWALS, "result" => "failed").increment(1);
+                tracing::warn!(detail, "the lease was not renewed");
+            }
             Err(ClaimError::Held { holder }) => {
                 tracing::error!(holder, "another node has taken over, stepping down");
                 node.lease.end();

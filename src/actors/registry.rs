@@ -22,7 +22,6 @@ use crate::domain::Aggregate;
 use crate::fault::Fault;
 use crate::ids::{Partition, StreamId};
 use crate::limits;
-use crate::telemetry;
 
 /// An awake actor.
 pub struct Handle {
@@ -199,7 +198,6 @@ impl Registry {
     /// Asks actors that were idle for long to leave; sooner where too many are awake.
     pub fn sweep(&self, now: Duration) {
         let awake = self.awake();
-        metrics::gauge!(telemetry::ACTORS_AWAKE).set(f64::from(u32::try_from(awake).unwrap_or(u32::MAX)));
         let idle = if awake > limits::ACTORS_AWAKE { Duration::from_secs(1) } else { limits::ACTOR_IDLE };
         self.ask_idle_to_leave(now, idle);
     }

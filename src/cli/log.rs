@@ -123,12 +123,13 @@ async fn tail(journal: &SharedJournal, selection: &Selection) -> Result<(), Fail
         })
         .collect();
     let first = Version(selection.from.unwrap_or(0));
+    let mut signals = app::StopSignals::listen()?;
     let mut tick = tokio::time::interval(POLL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = signals.heard() => return Ok(()),
             _ = tick.tick() => {}
         }
         let heads = journal.heads().await?;

@@ -168,6 +168,8 @@ impl Lane {
             batch.units.push(queued.unit);
         }
         metrics::histogram!(telemetry::LANE_BATCH_EVENTS).record(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+        let waiting = self.waiting.len() + self.queue.len();
+        metrics::gauge!(telemetry::LANE_QUEUE).set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
         let mut batches: Vec<PartitionBatch> = batches.into_values().collect();
         batches.iter_mut().for_each(|batch| self.link(batch));
         batches
@@ -195,6 +197,7 @@ impl Lane {
                 let (written, fenced): (Vec<_>, Vec<_>) =
                     batches.into_iter().zip(verdicts).partition(|(_, verdict)| *verdict == Verdict::Written);
                 written.into_iter().for_each(|(batch, _)| self.written(batch.partition, batch.units));
+                metrics::counter!(telemetry::FENCED).increment(fenced.len() as u64);
                 self.settle_all(fenced.into_iter().map(|(batch, _)| batch.into()).collect()).await;
             }
             Err(AppendError::Unknown(detail)) => {

@@ -113,6 +113,12 @@ impl Hub {
         Self { inner: Arc::new(Inner { journal, follow, lookup, clock, entropy, stop, tracker, shelves, places }) }
     }
 
+    /// Waits until what is durable has reached a position, so that a reading after this shows it. One of a partition that
+    /// does not exist is never reached.
+    pub async fn reached(&self, wanted: LogPosition) {
+        self.inner.follow.reached(wanted.partition, wanted.position).await;
+    }
+
     /// Topics in memory.
     #[must_use]
     pub fn topics(&self) -> usize {
