@@ -317,5 +317,4 @@ fn owned(value: &DeValue<'_>) -> Value {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

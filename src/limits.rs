@@ -24,11 +24,14 @@ const _: () = assert!(UNIT_EVENTS <= BATCH_EVENTS && UNIT_BYTES <= BATCH_BYTES, 
 pub const COMMANDS_IN_FLIGHT: usize = 8_192;
 /// Commands under way in one partition: one hot coupon must not use up the node.
 pub const COMMANDS_IN_FLIGHT_PER_PARTITION: usize = 4_096;
-/// Units waiting for a lane. One command makes at most two units (a due deadline first, then its own).
-pub const LANE_QUEUE: usize = 2 * COMMANDS_IN_FLIGHT;
-const _: () = assert!(LANE_QUEUE >= 2 * COMMANDS_IN_FLIGHT, "an admitted command always finds room in its lane");
 /// Deadlines being applied at once on a node.
 pub const DEADLINES_IN_FLIGHT: usize = 512;
+/// Units waiting for a lane. One command makes at most two units (a due deadline first, then its own).
+pub const LANE_QUEUE: usize = 2 * COMMANDS_IN_FLIGHT + DEADLINES_IN_FLIGHT;
+const _: () = assert!(
+    LANE_QUEUE >= 2 * COMMANDS_IN_FLIGHT + DEADLINES_IN_FLIGHT,
+    "whoever was let in always finds room in its lane"
+);
 /// Streams loaded with one query.
 pub const LOAD_BATCH: usize = 512;
 /// Load requests waiting for the loader.
@@ -49,6 +52,9 @@ pub const SNAPSHOT_BYTES: usize = 64 << 20;
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How often the lease is renewed.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A heartbeat is given up after this, so that the next one can still save the lease.
+pub const HEARTBEAT_ANSWER: Duration = Duration::from_secs(2);
+const _: () = assert!(HEARTBEAT_ANSWER.as_millis() < LEASE.as_millis(), "a slow heartbeat ends before the lease");
 /// Answers that append nothing stop this long before the lease runs out.
 pub const LEASE_MARGIN: Duration = Duration::from_millis(500);
 const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost heartbeat does not cost the lease");

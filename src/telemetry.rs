@@ -48,6 +48,8 @@ metrics_table! {
     FENCED = "onsale_fenced_total", Counter, Count, "Partition batches that fell out because another node writes there.";
     COMMANDS_IN_FLIGHT = "onsale_commands_in_flight", Gauge, Count, "Commands between admission and durable answer.";
     COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
+    LOAD_SECONDS = "onsale_load_seconds", Histogram, Seconds, "From asking the log for a batch of cold streams to having them.";
+    LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";
     ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines applied.";

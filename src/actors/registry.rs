@@ -45,11 +45,12 @@ impl Handle {
         self.generation
     }
 
-    pub fn cast<A: Aggregate>(&self, message: Message<A>) -> Result<(), Fault> {
-        let actor = self.actor.downcast_ref::<ActorRef<Message<A>>>();
-        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", self.stream)))?;
+    /// Sends a message that carries the lease, if it carries one.
+    pub fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
+        let actor = lease.actor.downcast_ref::<ActorRef<Message<A>>>();
+        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", lease.stream)))?.clone();
         // Gone between our look and our word: everything it had shown was dropped with it.
-        actor.cast(message).map_err(|_| Fault::Superseded)
+        actor.cast(message(lease)).map_err(|_| Fault::Superseded)
     }
 }
 
@@ -271,7 +272,7 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
     Ok(Arc::new(Handle {
         stream,
         actor: Box::new(actor),
-        leave: |handle| drop(handle.cast::<A>(Message::Leave(handle.clone()))),
+        leave: |handle| drop(Handle::cast::<A>(handle.clone(), Message::Leave)),
         stop: |handle| {
             if let Some(actor) = handle.actor.downcast_ref::<ActorRef<Message<A>>>() {
                 actor.stop(None);

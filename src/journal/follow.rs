@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::units;
 use crate::events::{Chain, Record};
 use crate::fault::Fault;
 use crate::ids::{Partition, Position};
@@ -176,19 +177,7 @@ impl Window {
             return Vec::new();
         }
         let skip = usize::try_from(after.next().0 - first.0).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
-        let mut complete = 0;
-        for record in self.records.iter().skip(skip) {
-            if found.len() >= limits::READ_BATCH && complete > 0 {
-                break;
-            }
-            found.push(record.clone());
-            if record.unit_last {
-                complete = found.len();
-            }
-        }
-        found.truncate(complete);
-        found
+        units::whole(self.records.iter().skip(skip).cloned(), limits::READ_BATCH)
     }
 }
 

@@ -24,8 +24,8 @@ pub mod memory;
 pub mod open;
 pub mod postgres;
 pub mod rows;
-pub mod snapshot;
 pub mod sqlite;
+mod units;
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ pub enum AppendError {
     /// Nothing was written, and nothing will be.
     #[error("the log refused the batch: {0}")]
     Rejected(String),
-    /// The log could not be reached; nothing was sent.
+    /// Nothing was written, and the content is not to blame: the log could not be reached, or cannot write just now.
     #[error("the log cannot be reached: {0}")]
     NotSent(String),
     /// It may have been written, or may still be.

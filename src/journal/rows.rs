@@ -5,7 +5,7 @@
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use uuid::Uuid;
 
-use super::{PartitionBatch, TimerChange};
+use super::{AppendError, PartitionBatch, TimerChange};
 use crate::events::{Chain, Record};
 use crate::ids::{AccountId, CommandId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
@@ -89,6 +89,20 @@ pub fn chain_value(bytes: &[u8]) -> Result<Chain, sqlx::Error> {
     bytes.try_into().map(Chain).map_err(|_| damaged("a chain value"))
 }
 
+/// Who owns a partition, as its row says it. Two processes that were given one name are still two owners.
+#[must_use]
+pub fn owner(node: &NodeId, session: Uuid) -> String {
+    format!("{node} {session}")
+}
+
+/// A partition that comes twice in one append, which no statement is made for.
+#[must_use]
+pub fn twice(batches: &[PartitionBatch]) -> Option<AppendError> {
+    let mut seen = std::collections::BTreeSet::new();
+    let again = batches.iter().find(|batch| !seen.insert(batch.partition))?;
+    Some(AppendError::Rejected(format!("partition {} is twice in one append", again.partition)))
+}
+
 /// The position at the end of a batch.
 #[must_use]
 pub fn new_head(batch: &PartitionBatch) -> Position {
@@ -106,10 +120,11 @@ pub fn final_timers(batch: &PartitionBatch) -> Vec<&TimerChange> {
     last.into_values().collect()
 }
 
-/// Keeps whole units only.
-pub fn cut_at_unit_end(records: &mut Vec<Record>) {
-    let whole = records.iter().rposition(|record| record.unit_last).map_or(0, |last| last + 1);
-    records.truncate(whole);
+/// Keeps whole units only: those within `limit`, or the first one when it is longer than that.
+pub fn cut_at_unit_end(records: &mut Vec<Record>, limit: usize) {
+    let within = records.iter().take(limit).rposition(|record| record.unit_last);
+    let last = within.or_else(|| records.iter().position(|record| record.unit_last));
+    records.truncate(last.map_or(0, |last| last + 1));
 }
 
 /// The first text after all texts that begin with `prefix`, in byte order; `None` when there is no such text.

@@ -53,7 +53,9 @@ pub async fn all(new: impl Fn() -> BoxFuture<'static, Harness>) {
     fence_by_epoch(&new().await).await;
     fence_by_head(&new().await).await;
     rejected_writes_nothing(&new().await).await;
+    a_partition_comes_once_in_an_append(&new().await).await;
     settle_fences_older_writers(&new().await).await;
+    settle_can_be_repeated(&new().await).await;
     loads_many_streams_in_order(&new().await).await;
     stream_reads(&new().await).await;
     partition_reads_cut_at_unit_ends(&new().await).await;

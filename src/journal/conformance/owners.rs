@@ -23,8 +23,33 @@ pub async fn settle_fences_older_writers(harness: &Harness) {
     let mut old = log.clone();
     let unit = old.unit(vec![fact(&order_in(P, 1))]);
     assert_eq!(journal.append(&[old.batch(vec![unit])]).await, Ok(vec![Verdict::Fenced]));
-    assert_eq!(journal.settle(&node(), P, log.epoch).await, Ok(None), "this epoch is over");
     log.epoch = state.epoch;
+    let unit = log.unit(vec![fact(&order_in(P, 1))]);
+    write(journal, log.batch(vec![unit])).await;
+}
+
+pub async fn settle_can_be_repeated(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let unit = log.unit(vec![fact(&order_in(P, 1))]);
+    write(journal, log.batch(vec![unit])).await;
+    let began = log.epoch;
+    let mut last = began;
+    for round in 1..=3 {
+        // The answers before this one were lost: all that the asker knows is the epoch at which it began.
+        let state = journal.settle(&node(), P, began).await.expect("settles").expect("the partition is still ours");
+        assert!(state.epoch > last, "round {round}: whatever the try before let through is fenced too");
+        assert_eq!((state.head, state.chain), (log.head, log.chain), "round {round}");
+        for old in began.0..state.epoch.0 {
+            let mut late = log.clone();
+            late.epoch = Epoch(old);
+            let unit = late.unit(vec![fact(&order_in(P, 1))]);
+            assert_eq!(journal.append(&[late.batch(vec![unit])]).await, Ok(vec![Verdict::Fenced]), "epoch {old}");
+        }
+        last = state.epoch;
+    }
+    let ahead = Epoch(last.0 + 1);
+    assert_eq!(journal.settle(&node(), P, ahead).await, Ok(None), "nobody was ever given that epoch");
+    log.epoch = last;
     let unit = log.unit(vec![fact(&order_in(P, 1))]);
     write(journal, log.batch(vec![unit])).await;
 }

@@ -145,6 +145,20 @@ pub async fn rejected_writes_nothing(harness: &Harness) {
     write(journal, innocent).await;
 }
 
+pub async fn a_partition_comes_once_in_an_append(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let first = log.unit(vec![fact(&order_in(P, 1))]);
+    let first = log.batch(vec![first]);
+    let second = log.unit(vec![fact(&order_in(P, 2))]);
+    let second = log.batch(vec![second]);
+    // One behind the other without a gap: a statement that looks at the heads only once would lose count.
+    let answer = journal.append(&[first.clone(), second.clone()]).await;
+    assert!(matches!(answer, Err(AppendError::Rejected(_))), "{answer:?}");
+    assert_eq!(everything(journal, P).await, []);
+    write(journal, first).await;
+    write(journal, second).await;
+}
+
 pub async fn timers_follow_units(harness: &Harness) {
     let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
     let (a, b) = (order_in(P, 1), order_in(P, 2));

@@ -249,10 +249,10 @@ impl Journal for MemoryJournal {
         self.stumble(self.mischief.as_ref().map(|m| m.on_settle())).await.map_err(Fault::unavailable)?;
         let mut tables = self.tables();
         let shelf = tables.shelves.get_mut(usize::from(partition.0)).ok_or_else(|| no_such(partition))?;
-        if shelf.epoch != epoch || shelf.owner.as_ref() != Some(node) {
+        if shelf.epoch < epoch || shelf.owner.as_ref() != Some(node) {
             return Ok(None);
         }
-        shelf.epoch = Epoch(epoch.0 + 1);
+        shelf.epoch = Epoch(shelf.epoch.0 + 1);
         Ok(Some(shelf.state(partition)))
     }
 

@@ -124,6 +124,14 @@ impl Owned {
     }
 }
 
+/// Runs work in a task of its own, so that dropping the caller's future cancels nothing half-way.
+pub async fn apart<T: Send + 'static, E: Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+    lost: impl FnOnce(String) -> E,
+) -> Result<T, E> {
+    tokio::spawn(work).await.unwrap_or_else(|e| Err(lost(e.to_string())))
+}
+
 pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, String> {
     match timeout(limits::CONNECT_TIME, options.connect()).await {
         Ok(Ok(conn)) => Ok(conn),

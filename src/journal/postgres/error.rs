@@ -6,6 +6,10 @@ use crate::fault::Fault;
 use crate::journal::AppendError;
 use crate::journal::open::OpenError;
 
+/// Classes of answers to a statement about its rows: cardinality, data, constraints, limits of the program, triggers.
+const CONTENT: [&str; 5] = ["21", "22", "23", "54", "P0"];
+/// Classes of answers about the moment: read-only, rolled back for another's sake, out of space, object in use.
+const CIRCUMSTANCE: [&str; 4] = ["25", "40", "53", "55"];
 /// The server says that it does not know how its statement ended.
 const COMPLETION_UNKNOWN: &str = "40003";
 const UNDEFINED_TABLE: &str = "42P01";
@@ -20,19 +24,27 @@ pub fn fault(error: sqlx::Error) -> Fault {
     }
 }
 
-/// Only the server's own answer, given by a session that lives on, says that nothing was written.
+/// Only the server's own answer, given by a session that lives on, says that nothing was written; and only some answers
+/// speak of the content. A cancelled statement (57014) may have been cancelled just after its commit.
 pub fn append(error: &sqlx::Error) -> AppendError {
-    if is_definite(error) { AppendError::Rejected(error.to_string()) } else { AppendError::Unknown(error.to_string()) }
-}
-
-fn is_definite(error: &sqlx::Error) -> bool {
+    let text = error.to_string();
     match error {
-        sqlx::Error::Database(answer) => answer
-            .try_downcast_ref::<PgDatabaseError>()
-            .is_some_and(|e| e.severity() == PgSeverity::Error && e.code() != COMPLETION_UNKNOWN),
         // Fails before anything is sent.
-        sqlx::Error::Encode(_) => true,
-        _ => false,
+        sqlx::Error::Encode(_) => AppendError::Rejected(text),
+        sqlx::Error::Database(answer) => match answer.try_downcast_ref::<PgDatabaseError>() {
+            Some(e) if e.severity() == PgSeverity::Error && e.code() != COMPLETION_UNKNOWN => {
+                let class = e.code().get(..2).unwrap_or_default();
+                if CONTENT.contains(&class) {
+                    AppendError::Rejected(text)
+                } else if CIRCUMSTANCE.contains(&class) {
+                    AppendError::NotSent(text)
+                } else {
+                    AppendError::Unknown(text)
+                }
+            }
+            _ => AppendError::Unknown(text),
+        },
+        _ => AppendError::Unknown(text),
     }
 }
 

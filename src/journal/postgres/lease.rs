@@ -6,16 +6,17 @@
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::boot::run;
-use super::connect::connect;
+use super::connect::{apart, connect};
 use super::read;
+use crate::fault::Fault;
 use crate::ids::NodeId;
-use crate::journal::rows::Moment;
+use crate::journal::rows::{self, Moment};
 use crate::journal::{Claim, ClaimError};
 use crate::limits;
 use crate::timestamp::Timestamp;
@@ -23,25 +24,207 @@ use crate::timestamp::Timestamp;
 /// Any number, the same in every build.
 const SERVING_LOCK: i64 = 0x006f_6e73_616c_6502;
 
-pub struct Lease {
+pub struct Lease(Arc<Inner>);
+
+struct Inner {
     options: PgConnectOptions,
     /// Tells two processes apart that were given one name.
     session: Uuid,
-    state: Mutex<State>,
+    /// One claim at a time. No heartbeat ever waits for it.
+    claiming: Mutex<()>,
+    held: Mutex<Held>,
 }
 
+/// What a claim left behind, for heartbeats and the release.
 #[derive(Default)]
-struct State {
-    conn: Option<PgConnection>,
-    /// Does the session of `conn` have the lock?
-    locked: bool,
+struct Held {
+    seat: Option<Seat>,
     holder: Option<NodeId>,
+}
+
+/// A session with the server, and whether it has the lock.
+struct Seat {
+    conn: PgConnection,
+    locked: bool,
 }
 
 /// One try at claiming.
 enum Tried {
     Claimed(Claim),
     Busy(String),
+}
+
+impl Lease {
+    pub fn new(options: PgConnectOptions, session: Uuid) -> Self {
+        Self(Arc::new(Inner { options, session, claiming: Mutex::default(), held: Mutex::default() }))
+    }
+
+    /// Waits as long as a dead node's lease may last.
+    pub async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
+        let (inner, node) = (self.0.clone(), node.clone());
+        apart(async move { inner.claim(&node).await }, ClaimError::Unavailable).await
+    }
+
+    pub async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
+        let (inner, node) = (self.0.clone(), node.clone());
+        let beat = async move {
+            let answer = timeout(limits::HEARTBEAT_ANSWER, inner.renew(&node)).await;
+            answer.unwrap_or_else(|_| Err(late(limits::HEARTBEAT_ANSWER)))
+        };
+        apart(beat, ClaimError::Unavailable).await
+    }
+
+    pub async fn release(&self, node: &NodeId) -> Result<(), Fault> {
+        let (inner, node) = (self.0.clone(), node.clone());
+        let work = async move { inner.release(&node).await.map_err(|e| Fault::unavailable(e.to_string())) };
+        apart(work, Fault::internal).await
+    }
+}
+
+impl Inner {
+    async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
+        let _alone = self.claiming.lock().await;
+        let give_up = Instant::now() + limits::LEASE + limits::LEASE_MARGIN;
+        let mut seat = None;
+        loop {
+            match self.try_claim(node, &mut seat).await? {
+                Tried::Claimed(claim) => return Ok(claim),
+                Tried::Busy(holder) if Instant::now() >= give_up => return Err(ClaimError::Held { holder }),
+                Tried::Busy(_) => sleep(limits::LEASE_MARGIN / 5).await,
+            }
+        }
+    }
+
+    /// Waits for the server without holding anything that a heartbeat needs.
+    async fn try_claim(&self, node: &NodeId, kept: &mut Option<Seat>) -> Result<Tried, ClaimError> {
+        {
+            let mut held = self.held.lock().await;
+            if let Some(other) = held.holder.as_ref().filter(|holder| *holder != node) {
+                return Ok(Tried::Busy(format!("node {other}, in this process")));
+            }
+            // Whoever claims again has the lock already, in this session.
+            if let Some(seat) = held.seat.take() {
+                *kept = Some(seat);
+            }
+        }
+        let mut seat = match kept.take() {
+            Some(seat) => seat,
+            None => Seat::open(&self.options).await?,
+        };
+        let tried = timeout(limits::STATEMENT_ANSWER, self.claim_with(&mut seat, node)).await;
+        let tried = tried.map_err(|_| late(limits::STATEMENT_ANSWER))?.map_err(unavailable)?;
+        if matches!(tried, Tried::Claimed(_)) {
+            *self.held.lock().await = Held { seat: Some(seat), holder: Some(node.clone()) };
+        } else {
+            *kept = Some(seat);
+        }
+        Ok(tried)
+    }
+
+    async fn claim_with(&self, seat: &mut Seat, node: &NodeId) -> Result<Tried, sqlx::Error> {
+        if !seat.lock().await? {
+            return Ok(Tried::Busy(holder(&mut seat.conn).await?));
+        }
+        let conn = &mut seat.conn;
+        run(conn, "BEGIN").await?;
+        let fresh = sqlx::query(include_str!("nodes_fresh.sql")).bind(self.session).fetch_optional(&mut *conn).await?;
+        if let Some(row) = fresh {
+            run(conn, "ROLLBACK").await?;
+            // Gives its owner the chance to take the lock again.
+            seat.unlock().await?;
+            return Ok(Tried::Busy(name(row.try_get(0)?, row.try_get(1)?)));
+        }
+        let owner = rows::owner(node, self.session);
+        sqlx::query(include_str!("claim.sql")).bind(owner).execute(&mut *conn).await?;
+        sqlx::query(include_str!("nodes_over.sql")).bind(node.as_str()).execute(&mut *conn).await?;
+        let hold = sqlx::query_scalar::<_, Moment>(include_str!("node_hold.sql"))
+            .bind(node.as_str())
+            .bind(self.session)
+            .bind(lease_ms());
+        let now = hold.fetch_one(&mut *conn).await?.0;
+        let partitions = read::states(conn, None).await?;
+        run(conn, "COMMIT").await?;
+        Ok(Tried::Claimed(Claim { now, partitions }))
+    }
+
+    async fn renew(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
+        let mut held = self.held.lock().await;
+        let mut seat = self.seat(&mut held).await?;
+        let renewed = self.renew_with(&mut seat, node).await.map_err(unavailable)?;
+        held.seat = Some(seat);
+        if renewed.is_err() {
+            held.holder = None;
+        }
+        renewed.map_err(|holder| ClaimError::Held { holder })
+    }
+
+    /// The time, or who holds the log now.
+    async fn renew_with(&self, seat: &mut Seat, node: &NodeId) -> Result<Result<Timestamp, String>, sqlx::Error> {
+        // After a broken connection its session may keep the lock for a while; the row protects us until then.
+        seat.lock().await?;
+        let renew = sqlx::query_scalar::<_, Moment>(include_str!("node_renew.sql"))
+            .bind(node.as_str())
+            .bind(self.session)
+            .bind(lease_ms());
+        if let Some(now) = renew.fetch_optional(&mut seat.conn).await? {
+            return Ok(Ok(now.0));
+        }
+        // The lock belongs to whoever has the row.
+        seat.unlock().await?;
+        Ok(Err(holder(&mut seat.conn).await?))
+    }
+
+    async fn release(&self, node: &NodeId) -> Result<(), ClaimError> {
+        let mut held = self.held.lock().await;
+        if held.holder.as_ref() != Some(node) {
+            return Ok(());
+        }
+        let released = timeout(limits::STATEMENT_ANSWER, self.release_with(&mut held, node)).await;
+        released.map_err(|_| late(limits::STATEMENT_ANSWER))??;
+        held.holder = None;
+        Ok(())
+    }
+
+    async fn release_with(&self, held: &mut Held, node: &NodeId) -> Result<(), ClaimError> {
+        let mut seat = self.seat(held).await?;
+        let over = sqlx::query(include_str!("node_release.sql")).bind(node.as_str()).bind(self.session);
+        over.execute(&mut seat.conn).await.map_err(unavailable)?;
+        seat.unlock().await.map_err(unavailable)
+    }
+
+    /// The session that a claim left behind or, if that one broke, a fresh one. It is out of its place until its work is
+    /// done, so that a session in doubt is closed even when nobody waits for it any more.
+    async fn seat(&self, held: &mut Held) -> Result<Seat, ClaimError> {
+        if let Some(mut seat) = held.seat.take()
+            && seat.conn.ping().await.is_ok()
+        {
+            return Ok(seat);
+        }
+        Seat::open(&self.options).await
+    }
+}
+
+impl Seat {
+    async fn open(options: &PgConnectOptions) -> Result<Self, ClaimError> {
+        Ok(Self { conn: connect(options).await.map_err(unavailable)?, locked: false })
+    }
+
+    /// Takes the lock if it is free; is it ours?
+    async fn lock(&mut self) -> Result<bool, sqlx::Error> {
+        if !self.locked {
+            let query = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(SERVING_LOCK);
+            self.locked = query.fetch_one(&mut self.conn).await?;
+        }
+        Ok(self.locked)
+    }
+
+    async fn unlock(&mut self) -> Result<(), sqlx::Error> {
+        if self.locked {
+            sqlx::query("SELECT pg_advisory_unlock($1)").bind(SERVING_LOCK).execute(&mut self.conn).await?;
+            self.locked = false;
+        }
+        Ok(())
+    }
 }
 
 fn lease_ms() -> i64 {
@@ -52,125 +235,8 @@ fn unavailable(error: impl ToString) -> ClaimError {
     ClaimError::Unavailable(error.to_string())
 }
 
-impl Lease {
-    pub fn new(options: PgConnectOptions, session: Uuid) -> Arc<Self> {
-        Arc::new(Self { options, session, state: Mutex::default() })
-    }
-
-    /// Waits as long as a dead node's lease may last.
-    pub async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
-        let give_up = Instant::now() + limits::LEASE + limits::LEASE_MARGIN;
-        loop {
-            let tried = {
-                let mut state = self.state.lock().await;
-                let outcome = self.with_conn(&mut state, async |state, conn| self.try_claim(state, conn, node).await);
-                outcome.await?
-            };
-            match tried {
-                Tried::Claimed(claim) => return Ok(claim),
-                Tried::Busy(holder) if Instant::now() >= give_up => return Err(ClaimError::Held { holder }),
-                Tried::Busy(_) => sleep(limits::LEASE_MARGIN / 5).await,
-            }
-        }
-    }
-
-    pub async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
-        let mut state = self.state.lock().await;
-        self.with_conn(&mut state, async |state, conn| {
-            if !state.locked {
-                // A broken session of ours may keep it for a while; the row protects us until then.
-                state.locked = try_lock(conn).await?;
-            }
-            let renew = sqlx::query_scalar::<_, Moment>(include_str!("node_renew.sql"))
-                .bind(node.as_str())
-                .bind(self.session)
-                .bind(lease_ms());
-            Ok(match renew.fetch_optional(&mut *conn).await? {
-                Some(now) => Ok(now.0),
-                None => Err(ClaimError::Held { holder: holder(conn).await? }),
-            })
-        })
-        .await?
-    }
-
-    pub async fn release(&self, node: &NodeId) -> Result<(), ClaimError> {
-        let mut state = self.state.lock().await;
-        if state.holder.as_ref() != Some(node) {
-            return Ok(());
-        }
-        self.with_conn(&mut state, async |state, conn| {
-            let over = sqlx::query(include_str!("node_release.sql")).bind(node.as_str()).bind(self.session);
-            over.execute(&mut *conn).await?;
-            unlock(state, conn).await?;
-            state.holder = None;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Works on the lease's own connection; it is kept only if nothing failed.
-    async fn with_conn<T>(
-        &self,
-        state: &mut State,
-        work: impl AsyncFnOnce(&mut State, &mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, ClaimError> {
-        let mut conn = match state.conn.take() {
-            Some(conn) => conn,
-            None => {
-                state.locked = false;
-                connect(&self.options).await.map_err(unavailable)?
-            }
-        };
-        match timeout(limits::STATEMENT_ANSWER, work(state, &mut conn)).await {
-            Ok(Ok(result)) => {
-                state.conn = Some(conn);
-                Ok(result)
-            }
-            Ok(Err(error)) => Err(unavailable(error)),
-            Err(_) => Err(unavailable(format!("no answer within {:?}", limits::STATEMENT_ANSWER))),
-        }
-    }
-
-    async fn try_claim(&self, state: &mut State, conn: &mut PgConnection, node: &NodeId) -> Result<Tried, sqlx::Error> {
-        if let Some(other) = state.holder.as_ref().filter(|holder| *holder != node) {
-            return Ok(Tried::Busy(format!("node {other}, in this process")));
-        }
-        if !state.locked && !try_lock(conn).await? {
-            return Ok(Tried::Busy(holder(conn).await?));
-        }
-        state.locked = true;
-        run(conn, "BEGIN").await?;
-        let fresh = sqlx::query(include_str!("nodes_fresh.sql")).bind(self.session).fetch_optional(&mut *conn).await?;
-        if let Some(row) = fresh {
-            run(conn, "ROLLBACK").await?;
-            // Gives its owner the chance to take the lock again.
-            unlock(state, conn).await?;
-            return Ok(Tried::Busy(name(row.try_get(0)?, row.try_get(1)?)));
-        }
-        sqlx::query(include_str!("claim.sql")).bind(node.as_str()).execute(&mut *conn).await?;
-        sqlx::query(include_str!("nodes_over.sql")).bind(node.as_str()).execute(&mut *conn).await?;
-        let hold = sqlx::query_scalar::<_, Moment>(include_str!("node_hold.sql"))
-            .bind(node.as_str())
-            .bind(self.session)
-            .bind(lease_ms());
-        let now = hold.fetch_one(&mut *conn).await?.0;
-        let partitions = read::states(conn, None).await?;
-        run(conn, "COMMIT").await?;
-        state.holder = Some(node.clone());
-        Ok(Tried::Claimed(Claim { now, partitions }))
-    }
-}
-
-async fn try_lock(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(SERVING_LOCK).fetch_one(conn).await
-}
-
-async fn unlock(state: &mut State, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    if state.locked {
-        sqlx::query("SELECT pg_advisory_unlock($1)").bind(SERVING_LOCK).execute(conn).await?;
-        state.locked = false;
-    }
-    Ok(())
+fn late(waited: std::time::Duration) -> ClaimError {
+    unavailable(format!("no answer within {waited:?}"))
 }
 
 async fn holder(conn: &mut PgConnection) -> Result<String, sqlx::Error> {

@@ -10,23 +10,18 @@ mod error;
 mod lease;
 mod moment;
 mod read;
-
-use std::collections::HashSet;
-use std::sync::Arc;
+mod writer;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 pub use self::boot::migrate;
 pub use self::connect::{options, readers, without_secrets};
 
-use self::append::KindVersion;
-use self::connect::{Failure, Owned};
 use self::lease::Lease;
+use self::writer::Writer;
 use super::open::{OpenError, Options};
-use super::rows::signed;
 use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
 use crate::clock::Entropy;
 use crate::events::Record;
@@ -37,11 +32,8 @@ use crate::timestamp::Timestamp;
 pub struct PostgresJournal {
     partitions: u16,
     readers: PgPool,
-    writer: Arc<Owned>,
-    /// For settling and snapshots, which must not wait for the writer's doubts.
-    side: Arc<Owned>,
-    lease: Arc<Lease>,
-    known: Arc<Mutex<HashSet<KindVersion>>>,
+    writer: Writer,
+    lease: Lease,
 }
 
 impl PostgresJournal {
@@ -61,20 +53,10 @@ impl PostgresJournal {
         Ok(Self {
             partitions,
             readers,
-            writer: Owned::new(connect_to.clone()),
-            side: Owned::new(connect_to.clone()),
+            writer: Writer::new(&connect_to, session, kinds),
             lease: Lease::new(connect_to, session),
-            known: Arc::new(Mutex::new(kinds.into_iter().collect())),
         })
     }
-}
-
-/// Runs work in a task of its own, so that dropping the caller's future cancels nothing half-way.
-async fn apart<T: Send + 'static, E: Send + 'static>(
-    work: impl Future<Output = Result<T, E>> + Send + 'static,
-    lost: impl FnOnce(String) -> E,
-) -> Result<T, E> {
-    tokio::spawn(work).await.unwrap_or_else(|e| Err(lost(e.to_string())))
 }
 
 #[async_trait]
@@ -88,54 +70,23 @@ impl Journal for PostgresJournal {
     }
 
     async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
-        let (lease, node) = (self.lease.clone(), node.clone());
-        apart(async move { lease.claim(&node).await }, ClaimError::Unavailable).await
+        self.lease.claim(node).await
     }
 
     async fn heartbeat(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
-        let (lease, node) = (self.lease.clone(), node.clone());
-        apart(async move { lease.heartbeat(&node).await }, ClaimError::Unavailable).await
+        self.lease.heartbeat(node).await
     }
 
     async fn release(&self, node: &NodeId) -> Result<(), Fault> {
-        let (lease, node) = (self.lease.clone(), node.clone());
-        let work = async move { lease.release(&node).await.map_err(|e| Fault::unavailable(e.to_string())) };
-        apart(work, Fault::internal).await
+        self.lease.release(node).await
     }
 
     async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
-        let (writer, known, batches) = (self.writer.clone(), self.known.clone(), batches.to_vec());
-        let work = async move {
-            let before = known.lock().clone();
-            let keep = |e: &sqlx::Error| matches!(error::append(e), AppendError::Rejected(_));
-            let verdicts = writer.run(keep, async |conn| append::append(conn, &batches, &before).await).await.map_err(
-                |failure| match &failure {
-                    Failure::NotSent(detail) => AppendError::NotSent(detail.clone()),
-                    Failure::NoAnswer => AppendError::Unknown(failure.text()),
-                    Failure::Sql(e) => error::append(e),
-                },
-            )?;
-            known.lock().extend(append::kinds_of(&batches, &verdicts));
-            Ok(verdicts)
-        };
-        apart(work, AppendError::Unknown).await
+        self.writer.append(batches).await
     }
 
     async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault> {
-        let (side, node) = (self.side.clone(), node.clone());
-        let work = async move {
-            let raise = async |conn: &mut sqlx::PgConnection| {
-                let query = sqlx::query(include_str!("settle.sql")).bind(i32::from(partition.0));
-                let raised = query.bind(signed(epoch.0)).bind(node.as_str()).execute(&mut *conn).await?;
-                if raised.rows_affected() == 0 {
-                    return Ok(None);
-                }
-                // Fenced: what stands there now is final, so a second look sees the truth.
-                Ok(read::states(conn, Some(partition)).await?.pop())
-            };
-            side.run(|_| false, raise).await.map_err(Fault::from)
-        };
-        apart(work, Fault::internal).await
+        self.writer.settle(node, partition, epoch).await
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
@@ -170,21 +121,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
-        let side = self.side.clone();
-        let work = async move {
-            let save = async |conn: &mut sqlx::PgConnection| {
-                let query = sqlx::query(include_str!("snapshot_save.sql"))
-                    .bind(i32::from(partition.0))
-                    .bind(snapshot.stream.as_str())
-                    .bind(signed(snapshot.version.0))
-                    .bind(signed(snapshot.position.0))
-                    .bind(i16::try_from(snapshot.schema).unwrap_or(i16::MAX))
-                    .bind(&snapshot.payload);
-                query.execute(conn).await.map(drop)
-            };
-            side.run(|_| false, save).await.map_err(Fault::from)
-        };
-        apart(work, Fault::internal).await
+        self.writer.save_snapshot(partition, snapshot).await
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

@@ -94,7 +94,7 @@ pub async fn partition(pool: &PgPool, from: Partition, after: Position, limit: u
         let (at_end, whole) = (more.is_empty(), more.iter().any(|record| record.unit_last));
         found.extend(more);
         if at_end || whole {
-            rows::cut_at_unit_end(&mut found);
+            rows::cut_at_unit_end(&mut found, limit);
             return Ok(found);
         }
     }

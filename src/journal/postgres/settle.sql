@@ -1,2 +1,2 @@
--- Waits for whoever has the row. $1 partition, $2 epoch, $3 node
-UPDATE log.partitions SET epoch = epoch + 1 WHERE partition = $1 AND epoch = $2 AND owner = $3
+-- Waits for whoever has the row. An earlier try whose answer was lost may have raised the epoch. $1 partition, $2 epoch, $3 owner
+UPDATE log.partitions SET epoch = epoch + 1 WHERE partition = $1 AND epoch >= $2 AND owner = $3

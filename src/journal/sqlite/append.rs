@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
 use super::boot::run;
-use super::error::{at_commit, before_commit};
+use super::error::{at_commit, before_commit, not_begun};
 use crate::events::Record;
 use crate::journal::rows::{final_timers, new_head, signed};
 use crate::journal::{AppendError, PartitionBatch, Verdict};
@@ -29,7 +29,7 @@ fn insert(rows: usize) -> String {
 
 /// The whole append; after an error the connection must be thrown away.
 pub async fn append(conn: &mut SqliteConnection, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
-    run(conn, "BEGIN IMMEDIATE").await.map_err(|e| before_commit(&e))?;
+    run(conn, "BEGIN IMMEDIATE").await.map_err(|e| not_begun(&e))?;
     match write(conn, batches).await {
         Ok(verdicts) => {
             run(conn, "COMMIT").await.map_err(|e| at_commit(&e))?;
@@ -47,7 +47,7 @@ async fn write(conn: &mut SqliteConnection, batches: &[PartitionBatch]) -> Resul
     let mut verdicts = Vec::with_capacity(batches.len());
     let mut records = Vec::new();
     for batch in batches {
-        let as_believed = sqlx::query(include_str!("head.sql"))
+        let as_believed = sqlx::query(include_str!("append_head.sql"))
             .bind(i32::from(batch.partition.0))
             .bind(signed(batch.epoch.0))
             .bind(signed(batch.expected_head.0))
@@ -68,23 +68,23 @@ async fn write(conn: &mut SqliteConnection, batches: &[PartitionBatch]) -> Resul
 /// Everything of a batch but its events.
 async fn write_beside(conn: &mut SqliteConnection, batch: &PartitionBatch) -> Result<(), sqlx::Error> {
     let partition = i32::from(batch.partition.0);
-    let head = sqlx::query(include_str!("raise_head.sql")).bind(partition).bind(signed(new_head(batch).0));
+    let head = sqlx::query(include_str!("append_raise.sql")).bind(partition).bind(signed(new_head(batch).0));
     head.execute(&mut *conn).await?;
     for change in final_timers(batch) {
         let query = match change.due {
-            Some(due) => sqlx::query(include_str!("timer_set.sql"))
+            Some(due) => sqlx::query(include_str!("append_timer_set.sql"))
                 .bind(partition)
                 .bind(change.stream.as_str().to_owned())
                 .bind(due.0),
-            None => {
-                sqlx::query(include_str!("timer_clear.sql")).bind(partition).bind(change.stream.as_str().to_owned())
-            }
+            None => sqlx::query(include_str!("append_timer_clear.sql"))
+                .bind(partition)
+                .bind(change.stream.as_str().to_owned()),
         };
         query.execute(&mut *conn).await?;
     }
     for unit in &batch.units {
         if let (Some(note), Some(last)) = (&unit.note, unit.records.last()) {
-            let add = sqlx::query(include_str!("note_add.sql")).bind(last.event_id).bind(note.clone());
+            let add = sqlx::query(include_str!("append_note.sql")).bind(last.event_id).bind(note.clone());
             add.execute(&mut *conn).await?;
         }
     }
@@ -93,7 +93,7 @@ async fn write_beside(conn: &mut SqliteConnection, batch: &PartitionBatch) -> Re
 
 /// A kind that the log did not hold before.
 pub async fn add_kind(conn: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("kind_add.sql"))
+    sqlx::query(include_str!("append_kind.sql"))
         .bind(record.kind.clone().into_owned())
         .bind(i64::from(record.schema))
         .bind(i32::from(record.partition.0))

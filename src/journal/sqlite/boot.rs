@@ -85,7 +85,7 @@ pub async fn check(conn: &mut SqliteConnection, configured: Option<u16>, place: 
 }
 
 async fn schema(conn: &mut SqliteConnection, place: &str) -> Result<i64, OpenError> {
-    sqlx::query_scalar("PRAGMA user_version").fetch_one(conn).await.map_err(|e| opening(place, &e))
+    sqlx::query_scalar(include_str!("schema.sql")).fetch_one(conn).await.map_err(|e| opening(place, &e))
 }
 
 async fn is_empty(conn: &mut SqliteConnection, place: &str) -> Result<bool, OpenError> {

@@ -11,13 +11,13 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::boot::{self, run};
-use super::error::fault;
+use super::error::{fault, not_begun};
 use super::{FILE, LOCK, append, read};
 use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition};
 use crate::journal::open::{Options, Role};
-use crate::journal::rows::signed;
+use crate::journal::rows::{self, signed};
 use crate::journal::{AppendError, Claim, ClaimError, PartitionBatch, PartitionState, Snapshot, Verdict};
 use crate::limits;
 use crate::timestamp::Timestamp;
@@ -101,10 +101,13 @@ impl Inner {
     }
 
     async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
+        if let Some(refused) = rows::twice(batches) {
+            return Err(refused);
+        }
         let mut slot = self.conn.lock().await;
         let mut conn = match slot.take() {
             Some(conn) => conn,
-            None => self.connect().await.map_err(|e| AppendError::NotSent(e.to_string()))?,
+            None => self.connect().await.map_err(|e| not_begun(&e))?,
         };
         let outcome = append::append(&mut conn, batches).await;
         if outcome.is_ok() {
@@ -142,7 +145,8 @@ impl Inner {
         let now = self.clock.wall();
         let claimed = self
             .transact(async |conn| {
-                sqlx::query(include_str!("claim.sql")).bind(node.as_str().to_owned()).execute(&mut *conn).await?;
+                let owner = rows::owner(node, self.session);
+                sqlx::query(include_str!("claim.sql")).bind(owner).execute(&mut *conn).await?;
                 sqlx::query(include_str!("nodes_over.sql")).bind(node.as_str().to_owned()).execute(&mut *conn).await?;
                 sqlx::query(include_str!("node_hold.sql"))
                     .bind(node.as_str().to_owned())
@@ -218,7 +222,7 @@ impl Inner {
             let raised = sqlx::query(include_str!("settle.sql"))
                 .bind(i32::from(partition.0))
                 .bind(signed(epoch.0))
-                .bind(node.as_str().to_owned())
+                .bind(rows::owner(node, self.session))
                 .execute(&mut *conn)
                 .await?;
             if raised.rows_affected() == 0 {

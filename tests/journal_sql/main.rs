@@ -1,22 +1,22 @@
 //! Do the two SQL logs keep the contract of `journal/mod.rs`? What both must do, and what only one can be asked.
 
+mod conformance;
+mod lost;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use onsale::events::{Chain, Record};
 use onsale::ids::{AccountId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use onsale::journal::open::{OpenError, Options, Role, Target, migrate, open};
 use onsale::journal::{
-    AppendError, ClaimError, Journal, PartitionBatch, PartitionState, SharedJournal, Snapshot, TimerChange, Unit,
-    Verdict,
+    AppendError, ClaimError, PartitionBatch, PartitionState, SharedJournal, Snapshot, TimerChange, Unit, Verdict,
 };
 use onsale::timestamp::Timestamp;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use support::postgres::{self, PARTITIONS};
-use support::proxy::{Proxy, Wire};
 use uuid::Uuid;
 
 struct Dir(PathBuf);
@@ -177,7 +177,6 @@ async fn settling_fences_and_tells_the_last_record() {
         assert_eq!(settled.epoch, Epoch(state.epoch.0 + 1));
         assert_eq!((settled.head, settled.last_at), (Position(1), written.at));
         assert_eq!((settled.chain, settled.last_event), (written.chain, Some(written.event_id)));
-        assert_eq!(journal.settle(&node("a"), state.partition, state.epoch).await, Ok(None), "a new epoch began");
         let late = PartitionState { epoch: state.epoch, ..settled };
         let late = batch(&late, vec![vec![record(&late, 1, &stream(state.partition, "y"), 1, true)]]);
         assert_eq!(journal.append(&[late]).await, Ok(vec![Verdict::Fenced]));
@@ -295,83 +294,6 @@ async fn an_unsafe_or_unprepared_server_is_refused() {
     let nowhere = Target::Postgres { url: "postgres://me:hush@127.0.0.1:1/x".to_owned() };
     let refused = refusal(&nowhere, Options::new(Role::Serve)).await;
     assert!(refused.retryable() && !refused.to_string().contains("hush"), "{refused}");
-}
-
-/// The address of the same database by way of the proxy.
-async fn proxied(url: &str) -> (Proxy, Target) {
-    let start = url.find('@').expect("test servers have a user") + 1;
-    let end = start + url[start..].find('/').expect("and a database");
-    let proxy = Proxy::to(url[start..end].to_owned()).await;
-    let url = format!("{}{}{}", &url[..start], proxy.address, &url[end..]);
-    (proxy, Target::Postgres { url })
-}
-
-/// The answer to an append is lost: written or not, settling tells the truth, and the log goes on without a gap.
-async fn lost_answer(wire: Wire, expect_written: bool) {
-    let database = postgres::database().await;
-    let (proxy, target) = proxied(&database.url).await;
-    let journal = serve(&target).await;
-    let claim = journal.claim(&node("a")).await.unwrap();
-    let state = claim.partitions[2].clone();
-    let stream = stream(state.partition, "x");
-    let first = batch(&state, vec![vec![record(&state, 1, &stream, 1, true)]]);
-    assert_eq!(journal.append(&[first]).await, Ok(vec![Verdict::Written]), "the connection is open now");
-    let state = PartitionState { head: Position(1), ..state };
-
-    proxy.set(wire);
-    let before = *proxy.sent.borrow();
-    let doubtful = batch(&state, vec![vec![record(&state, 1, &stream, 2, true)]]);
-    let appending = tokio::spawn({
-        let (journal, doubtful) = (journal.clone(), doubtful.clone());
-        async move { journal.append(&[doubtful]).await }
-    });
-    // A payload and its envelope are longer than any heartbeat: the statement has been sent.
-    let mut sent = proxy.sent.clone();
-    sent.wait_for(|now| *now > before + 300).await.unwrap();
-    if expect_written {
-        let direct = serve(&Target::Postgres { url: database.url.clone() }).await;
-        let written = async {
-            while direct.heads().await.unwrap()[2] != Position(2) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), written).await.expect("the server got the statement");
-    }
-    proxy.set(Wire::Cut);
-    let outcome = appending.await.unwrap();
-    assert!(matches!(outcome, Err(AppendError::Unknown(_))), "{outcome:?}");
-
-    proxy.set(Wire::Open);
-    let settled = settle(&journal, &state).await;
-    assert_eq!(settled.head, Position(if expect_written { 2 } else { 1 }));
-    assert_eq!(journal.append(&[doubtful]).await, Ok(vec![Verdict::Fenced]), "it can never be written any more");
-    let version = settled.head.0 + 1;
-    let next = batch(&settled, vec![vec![record(&settled, 1, &stream, version, true)]]);
-    assert_eq!(journal.append(&[next]).await, Ok(vec![Verdict::Written]));
-    let positions: Vec<u64> =
-        journal.read_partition(state.partition, Position(0), 9).await.unwrap().iter().map(|r| r.position.0).collect();
-    assert_eq!(positions, (1..=version).collect::<Vec<_>>());
-    database.drop_it().await;
-}
-
-/// As a lane would: until there is an answer.
-async fn settle(journal: &Arc<dyn Journal>, state: &PartitionState) -> PartitionState {
-    for _ in 0..5 {
-        if let Ok(settled) = journal.settle(&node("a"), state.partition, state.epoch).await {
-            return settled.expect("still ours");
-        }
-    }
-    panic!("settling never succeeded");
-}
-
-#[tokio::test]
-async fn an_append_whose_answer_is_lost_is_in_doubt_and_was_written() {
-    lost_answer(Wire::AnswersLost, true).await;
-}
-
-#[tokio::test]
-async fn an_append_that_never_arrived_is_in_doubt_and_was_not_written() {
-    lost_answer(Wire::Silent, false).await;
 }
 
 #[tokio::test]
