@@ -74,7 +74,7 @@ pub struct Running {
 
 /// Runs a node until the process is asked to end; `ready` hears where it listens.
 pub async fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
-    let mut signals = StopSignals::listen().map_err(StartError::Signals)?;
+    let mut signals = StopSignals::listen()?;
     let running = start(config).await?;
     ready(running.address);
     let lost = running.engine.lost();
@@ -90,6 +90,8 @@ pub async fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), 
 pub async fn start(config: &Config) -> Result<Running, StartError> {
     let entropy = Entropy::from_system();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // Before anything that counts: what is counted without a recorder is lost.
+    let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
     let keys = keys(config, &entropy)?;
     // Ports first: a second server on this machine is told so before it touches the log.
@@ -122,9 +124,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     });
-    let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     let health = Arc::new(Health::new(engine.lost()));
-    watching.spawn(health.clone().look(journal, metrics.clone(), stop.clone()));
+    watching.spawn(health.clone().look(journal, stop.clone()));
+    let gauges = Gauges { dispatch: engine.dispatch(), hub: hub.clone(), metrics: metrics.clone() };
+    watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
@@ -175,17 +178,18 @@ impl Running {
 }
 
 /// The wishes of operators and terminals that the process end. Heard from the making on, so that none is missed.
-struct StopSignals {
+pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    pub fn listen() -> Result<Self, StartError> {
+        let hear = |kind| signal(kind).map_err(StartError::Signals);
+        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
     }
 
-    async fn heard(&mut self) {
+    pub async fn heard(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -279,7 +283,7 @@ impl Health {
         Self { lost, log: Mutex::new(Ok(())) }
     }
 
-    async fn look(self: Arc<Self>, journal: SharedJournal, metrics: PrometheusHandle, stop: CancellationToken) {
+    async fn look(self: Arc<Self>, journal: SharedJournal, stop: CancellationToken) {
         let mut round = tokio::time::interval(limits::HEARTBEAT);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -293,8 +297,37 @@ impl Health {
                 Err(_) => Err("the log does not answer".to_owned()),
             };
             *self.log.lock() = found;
+        }
+    }
+}
+
+/// What is counted by looking, once a second.
+struct Gauges {
+    dispatch: Dispatch,
+    hub: Hub,
+    metrics: PrometheusHandle,
+}
+
+impl Gauges {
+    async fn look(self, stop: CancellationToken) {
+        let mut round = tokio::time::interval(limits::HEARTBEAT);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = round.tick() => {}
+            }
+            let found = [
+                (telemetry::ACTORS_AWAKE, self.dispatch.actors_awake()),
+                (telemetry::COMMANDS_IN_FLIGHT, self.dispatch.in_flight()),
+                (telemetry::WATCHERS, self.hub.watchers()),
+                (telemetry::TOPICS, self.hub.topics()),
+            ];
+            for (name, number) in found {
+                metrics::gauge!(name).set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
+            }
             // Histograms keep what nobody has fetched yet; this makes room.
-            metrics.run_upkeep();
+            self.metrics.run_upkeep();
         }
     }
 }

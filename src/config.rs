@@ -308,5 +308,4 @@ fn owned(value: &DeValue<'_>) -> Value {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -24,11 +24,14 @@ const _: () = assert!(UNIT_EVENTS <= BATCH_EVENTS && UNIT_BYTES <= BATCH_BYTES, 
 pub const COMMANDS_IN_FLIGHT: usize = 8_192;
 /// Commands under way in one partition: one hot coupon must not use up the node.
 pub const COMMANDS_IN_FLIGHT_PER_PARTITION: usize = 4_096;
-/// Units waiting for a lane. One command makes at most two units (a due deadline first, then its own).
-pub const LANE_QUEUE: usize = 2 * COMMANDS_IN_FLIGHT;
-const _: () = assert!(LANE_QUEUE >= 2 * COMMANDS_IN_FLIGHT, "an admitted command always finds room in its lane");
 /// Deadlines being applied at once on a node.
 pub const DEADLINES_IN_FLIGHT: usize = 512;
+/// Units waiting for a lane. One command makes at most two units (a due deadline first, then its own).
+pub const LANE_QUEUE: usize = 2 * COMMANDS_IN_FLIGHT + DEADLINES_IN_FLIGHT;
+const _: () = assert!(
+    LANE_QUEUE >= 2 * COMMANDS_IN_FLIGHT + DEADLINES_IN_FLIGHT,
+    "whoever was let in always finds room in its lane"
+);
 /// Streams loaded with one query.
 pub const LOAD_BATCH: usize = 512;
 /// Load requests waiting for the loader.
@@ -108,6 +111,10 @@ pub const HEARTBEAT_SSE: Duration = Duration::from_secs(15);
 /// A store's missed payment older than that means nothing at a counter.
 pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
 
+/// A reading waits that long for the position that it named.
+pub const READ_WAIT: Duration = Duration::from_secs(2);
+/// Positions that one reading may name.
+pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its headers is cut.

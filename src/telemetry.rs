@@ -43,27 +43,24 @@ metrics_table! {
     LANE_BATCH_EVENTS = "onsale_lane_batch_events", Histogram, Count, "Events in one transaction of a lane.";
     LANE_COMMIT_SECONDS = "onsale_lane_commit_seconds", Histogram, Seconds, "From the first statement of a batch to the answer to its COMMIT.";
     LANE_QUEUE = "onsale_lane_queue_units", Gauge, Count, "Units waiting for a lane.";
-    GENERATIONS_RAISED = "onsale_generations_raised_total", Counter, Count, "Times that everything queued behind a failed unit was dropped, by `reason`.";
-    UNKNOWN_OUTCOMES = "onsale_unknown_outcomes_total", Counter, Count, "Appends whose outcome had to be settled, by `result`.";
+    GENERATIONS_RAISED = "onsale_generations_raised_total", Counter, Count, "Times that everything queued behind a failed unit was dropped.";
+    UNKNOWN_OUTCOMES = "onsale_unknown_outcomes_total", Counter, Count, "Appends whose outcome was unknown and had to be settled.";
     FENCED = "onsale_fenced_total", Counter, Count, "Partition batches that fell out because another node writes there.";
-    COMMANDS = "onsale_commands_total", Counter, Count, "Commands by `noun` and `outcome` (appended, replayed, unchanged, refused, failed).";
     COMMANDS_IN_FLIGHT = "onsale_commands_in_flight", Gauge, Count, "Commands between admission and durable answer.";
     COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
+    LOAD_SECONDS = "onsale_load_seconds", Histogram, Seconds, "From asking the log for a batch of cold streams to having them.";
+    LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";
     ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
-    ACTOR_LOADS = "onsale_actor_loads_total", Counter, Count, "Streams loaded from the log into an actor.";
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines applied.";
-    TIMER_LATE_SECONDS = "onsale_timer_late_seconds", Histogram, Seconds, "From a deadline to the moment at which it was applied.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
     LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics that somebody watches.";
-    FRAMES = "onsale_frames_total", Counter, Count, "Frames made from committed units.";
-    FRAMES_DELIVERED = "onsale_frames_delivered_total", Counter, Count, "Frames handed to watchers.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Watchers that had to start over from a snapshot.";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
-    HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `route` and `status`.";
-    HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer, by `route`.";
+    HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `class` of their status (2xx, 4xx …).";
+    HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer.";
     HTTP_CONNECTIONS = "onsale_http_connections", Gauge, Count, "Open connections.";
 }
 

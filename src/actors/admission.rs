@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::fault::Fault;
 use crate::ids::Partition;
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// The permission to have one command under way; gives its place back when dropped.
 #[derive(Debug)]
@@ -32,13 +32,21 @@ impl Admission {
     pub fn admit(&self, partition: Partition) -> Result<Permit, Fault> {
         let of_partition = &self.partitions[usize::from(partition.0)];
         let refused = |error| match error {
-            TryAcquireError::NoPermits => Fault::Overloaded { retry_after: std::time::Duration::from_secs(1) },
+            TryAcquireError::NoPermits => {
+                metrics::counter!(telemetry::COMMANDS_SHED).increment(1);
+                Fault::Overloaded { retry_after: std::time::Duration::from_secs(1) }
+            }
             TryAcquireError::Closed => Fault::unavailable("the node is shutting down"),
         };
         Ok(Permit {
             _partition: of_partition.clone().try_acquire_owned().map_err(refused)?,
             _node: self.node.clone().try_acquire_owned().map_err(refused)?,
         })
+    }
+
+    /// Commands under way.
+    pub fn in_flight(&self) -> usize {
+        limits::COMMANDS_IN_FLIGHT.saturating_sub(self.node.available_permits())
     }
 
     /// Lets nobody in any more, and waits until everybody is out.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::cell::Cell;
 use super::node::Node;
-use super::registry::Lease;
+use super::registry::{Handle, Lease};
 use super::shell::Message;
 use crate::domain::{Aggregate, Involved};
 use crate::fault::Fault;
@@ -79,7 +79,7 @@ impl<A: Aggregate> Crew<A> {
         let mut crew = Self { parts: Vec::with_capacity(parts.len()), context };
         for (lease, (_, command)) in leases.into_iter().zip(parts) {
             let (to, lent) = oneshot::channel();
-            lease.cast::<A::Part>(Message::Lend(to, lease.clone()))?;
+            Handle::cast::<A::Part>(lease, |lease| Message::Lend(to, lease))?;
             let loan = lent.await.map_err(|_| Fault::Superseded)?;
             crew.parts.push(Part { loan, command });
         }

@@ -16,6 +16,7 @@ use crate::events::{Chain, Event, NounEvent, Record, codec};
 use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
+use crate::telemetry;
 use crate::timestamp::Timestamp;
 
 pub type Answer<E> = Box<dyn FnOnce(Result<Accepted<E>, CommandError>) + Send>;
@@ -157,7 +158,7 @@ fn encode<A: Aggregate>(cell: &Cell<A>, events: &[A::Event], into: &mut Vec<Enco
 #[allow(clippy::too_many_arguments, reason = "the one step that brings together all that was prepared")]
 fn append<A: Aggregate>(
     node: &Node,
-    mut turn: Turn<'_>,
+    turn: Turn<'_>,
     cell: &mut Cell<A>,
     mut crew: Crew<A>,
     draft: Draft<A>,
@@ -186,11 +187,12 @@ fn append<A: Aggregate>(
     let owner = A::owner(&cell.state);
     let records = records(node, &turn, encoded, request, owner.as_ref(), at);
     let unit = Unit { records, timers, note: request.note.clone() };
-    turn.post(&cell.stream, cell.notice(), last);
     let position = LogPosition { partition: turn.partition(), position: last };
     let outcome = Outcome { events: lead, position, version: cell.version, at, replayed: false };
     // The answer is kept aside until the unit is queued, since a closed lane must be told, too.
-    if let Err((fault, tell)) = turn.append(unit, bytes, told(answer, Ok(Accepted::Done(outcome)))) {
+    if let Err((fault, tell)) =
+        turn.append(unit, bytes, (&cell.stream, cell.notice()), told(answer, Ok(Accepted::Done(outcome))))
+    {
         cell.poisoned = true;
         crew.parts.iter_mut().for_each(poison);
         return tell(Err(fault));
@@ -263,6 +265,7 @@ fn records(
 
 /// The command fails once; everybody's state goes, since nobody knows how far the rule came.
 fn poisoned<A: Aggregate>(cell: &mut Cell<A>, crew: &mut Crew<A>, answer: Answer<A::Event>) {
+    metrics::counter!(telemetry::ACTOR_PANICS).increment(1);
     tracing::error!(stream = %cell.stream, "a rule panicked; its command fails and its state is loaded anew");
     cell.poisoned = true;
     crew.parts.iter_mut().for_each(poison);

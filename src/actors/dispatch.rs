@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::registry::Lease;
+use super::registry::{Handle, Lease};
 use super::shell::{Look, Message, Run, Seen};
 use super::{Accepted, CommandError, Dispatch, Outcome, Request, Snapshotted};
 use crate::domain::{Aggregate, Refusal};
@@ -55,7 +55,7 @@ impl Dispatch {
         let lease = self.wake::<A>(partition, stream).await?;
         let (reply, told) = oneshot::channel();
         let run = Box::new(Run { command, request: request.clone(), reply, permit });
-        self.send(partition, &lease, Message::<A>::Run(run, lease.clone())).await?;
+        self.send(partition, lease, |lease| Message::<A>::Run(run, lease)).await?;
         told.await.unwrap_or(Err(Fault::Superseded.into()))
     }
 
@@ -116,7 +116,7 @@ impl Dispatch {
             let value = view(state);
             Box::new(move |durable: Result<(), Fault>| drop(reply.send(durable.map(|()| (value, seen)))))
         });
-        self.send(partition, &lease, Message::<A>::Look(look, lease.clone())).await?;
+        self.send(partition, lease, |lease| Message::<A>::Look(look, lease)).await?;
         told.await.unwrap_or(Err(Fault::Superseded))
     }
 
@@ -125,13 +125,20 @@ impl Dispatch {
         leases.into_iter().next().ok_or_else(|| Fault::internal("woke nobody"))
     }
 
-    async fn send<A: Aggregate>(&self, partition: Partition, to: &Lease, message: Message<A>) -> Result<(), Fault> {
-        let sent = to.cast(message);
+    /// Sends with the lease itself: an actor that is not needed can leave as soon as it has handled the message.
+    async fn send<A: Aggregate>(
+        &self,
+        partition: Partition,
+        to: Lease,
+        message: impl FnOnce(Lease) -> Message<A>,
+    ) -> Result<(), Fault> {
+        let (stream, generation) = (to.stream.clone(), to.generation());
+        let sent = Handle::cast(to, message);
         if sent.is_err() {
             // The actor died outside of its guard: once all it showed is durable, another one may take its place.
             let sequencer = self.node.sequencer(partition);
             let _ = sequencer.durable_at(sequencer.head()).await;
-            self.node.registry.expel(partition, &to.stream, to.generation());
+            self.node.registry.expel(partition, &stream, generation);
         }
         sent
     }
@@ -145,8 +152,11 @@ impl Dispatch {
     pub(super) async fn due<A: Aggregate>(&self, partition: Partition, stream: StreamId) {
         if let Ok(lease) = self.wake::<A>(partition, &stream).await {
             let (done, told) = oneshot::channel();
-            if self.send(partition, &lease, Message::<A>::Due(done, lease.clone())).await.is_ok() {
+            if self.send(partition, lease, |lease| Message::<A>::Due(done, lease)).await.is_ok() {
                 let _ = told.await;
+                // The place is given back only when the unit is durable: so the lane's queue has room for all of them.
+                let sequencer = self.node.sequencer(partition);
+                let _ = sequencer.durable_at(sequencer.head()).await;
             }
         }
     }
@@ -177,6 +187,12 @@ impl Dispatch {
     /// Where a stream lives; one that cannot live anywhere does not exist.
     pub fn partition_of(&self, stream: &StreamId) -> Result<Partition, Refusal> {
         self.node.route(stream)
+    }
+
+    /// Commands between admission and durable answer.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.node.admission.in_flight()
     }
 
     /// Actors in memory.

@@ -20,9 +20,9 @@ use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
 use crate::ids::{NodeId, Position};
 use crate::journal::follow::Follow;
-use crate::journal::lane::Lane;
+use crate::journal::lane::{Lane, LaneParts};
 use crate::journal::{Claim, ClaimError, SharedJournal};
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// What an engine is made of. The claim was made at `claimed_at` of the clock (taken before asking).
 pub struct Setup {
@@ -39,9 +39,9 @@ pub struct Engine {
     dispatch: Dispatch,
     follow: Follow,
     stop: CancellationToken,
-    lost: CancellationToken,
     tasks: TaskTracker,
     lane: JoinHandle<()>,
+    lane_stop: CancellationToken,
 }
 
 impl Engine {
@@ -58,7 +58,7 @@ impl Engine {
             sequencers.push(Sequencer::new(state, timers, units.clone(), time.clone(), lease.clone()));
         }
         let partitions = u16::try_from(sequencers.len()).unwrap_or(u16::MAX);
-        let (loader, loading) = Loader::new(journal.clone());
+        let (loader, loading) = Loader::new(journal.clone(), clock.clone());
         let tasks = TaskTracker::new();
         let node = Arc::new(Node {
             id: node,
@@ -72,20 +72,33 @@ impl Engine {
             loader,
             admission: Admission::new(partitions),
             sabotage,
+            lost: CancellationToken::new(),
             tasks: tasks.clone(),
         });
-        let lane = Lane::new(journal, follow.clone(), node.clone(), node.id.clone(), clock, &claim.partitions, queue);
+        let lane_stop = CancellationToken::new();
+        let lane = Lane::new(
+            LaneParts {
+                journal,
+                follow: follow.clone(),
+                reports: node.clone(),
+                node: node.id.clone(),
+                clock,
+                stop: lane_stop.clone(),
+            },
+            &claim.partitions,
+            queue,
+        );
         let engine = Self {
             dispatch: Dispatch { node: node.clone() },
             follow,
             stop: CancellationToken::new(),
-            lost: CancellationToken::new(),
             tasks,
             lane: tokio::spawn(lane.run()),
+            lane_stop,
         };
         tokio::spawn(loading);
         engine.tasks.spawn(timers::run(engine.dispatch.clone(), engine.stop.clone()));
-        engine.tasks.spawn(keep_lease(node.clone(), engine.stop.clone(), engine.lost.clone()));
+        engine.tasks.spawn(keep_lease(node.clone(), engine.stop.clone()));
         engine.tasks.spawn(sweep(node, engine.stop.clone()));
         Ok(engine)
     }
@@ -103,7 +116,7 @@ impl Engine {
     /// Cancelled when another node has taken over: this one must stop.
     #[must_use]
     pub fn lost(&self) -> CancellationToken {
-        self.lost.clone()
+        self.dispatch.node.lost.clone()
     }
 
     /// Asks every actor to leave, however recently it was used; those that are needed stay.
@@ -119,14 +132,17 @@ impl Engine {
         self.tasks.close();
         self.tasks.wait().await;
         (0..node.partitions()).for_each(|partition| node.registry.forget(crate::ids::Partition(partition)));
-        self.lane.abort();
+        self.lane_stop.cancel();
+        if let Err(error) = self.lane.await {
+            tracing::error!(%error, "the lane did not end well");
+        }
         if let Err(fault) = node.journal.release(&node.id).await {
             tracing::warn!(%fault, "the lease was not given back; it runs out by itself");
         }
     }
 }
 
-async fn keep_lease(node: Arc<Node>, stop: CancellationToken, lost: CancellationToken) {
+async fn keep_lease(node: Arc<Node>, stop: CancellationToken) {
     let mut beat = tokio::time::interval(limits::HEARTBEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -138,14 +154,18 @@ async fn keep_lease(node: Arc<Node>, stop: CancellationToken, lost: Cancellation
         let sent = node.clock.elapsed();
         match node.journal.heartbeat(&node.id).await {
             Ok(log) => {
+                metrics::counter!(telemetry::LEASE_RENEWALS, "result" => "ok").increment(1);
                 node.lease.renew(sent);
                 node.time.draw_towards(log, sent);
             }
-            Err(ClaimError::Unavailable(detail)) => tracing::warn!(detail, "the lease was not renewed"),
+            Err(ClaimError::Unavailable(detail)) => {
+                metrics::counter!(telemetry::LEASE_RENEWALS, "result" => "failed").increment(1);
+                tracing::warn!(detail, "the lease was not renewed");
+            }
             Err(ClaimError::Held { holder }) => {
                 tracing::error!(holder, "another node has taken over, stepping down");
                 node.lease.end();
-                lost.cancel();
+                node.lost.cancel();
                 return;
             }
         }

@@ -3,12 +3,16 @@
 //! Works as the lane does: whatever waits goes into one query, and while that runs the next one gathers. It knows rows
 //! and snapshots, not rules.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::ids::StreamId;
 use crate::journal::{Loaded, SharedJournal};
 use crate::limits;
+use crate::telemetry;
 
 struct Wanted {
     streams: Vec<StreamId>,
@@ -23,9 +27,9 @@ pub struct Loader {
 
 impl Loader {
     /// The handle, and the task that must run for it.
-    pub fn new(journal: SharedJournal) -> (Self, impl Future<Output = ()>) {
+    pub fn new(journal: SharedJournal, clock: Arc<dyn Clock>) -> (Self, impl Future<Output = ()>) {
         let (queue, wanted) = mpsc::channel(limits::LOAD_QUEUE);
-        (Self { queue }, run(journal, wanted))
+        (Self { queue }, run(journal, clock, wanted))
     }
 
     /// What the log has about the streams, in their order.
@@ -37,11 +41,15 @@ impl Loader {
     }
 }
 
-async fn run(journal: SharedJournal, mut wanted: mpsc::Receiver<Wanted>) {
+async fn run(journal: SharedJournal, clock: Arc<dyn Clock>, mut wanted: mpsc::Receiver<Wanted>) {
     let mut batch = Vec::new();
     while wanted.recv_many(&mut batch, limits::LOAD_BATCH).await > 0 {
         let streams: Vec<StreamId> = batch.iter().flat_map(|wanted| wanted.streams.iter().cloned()).collect();
+        let started = clock.elapsed();
         let result = journal.load(&streams).await;
+        let seconds = clock.elapsed().saturating_sub(started).as_secs_f64();
+        metrics::histogram!(telemetry::LOAD_SECONDS).record(seconds);
+        metrics::counter!(telemetry::LOADED_STREAMS).increment(streams.len() as u64);
         match result {
             Ok(loaded) => {
                 let mut loaded = loaded.into_iter();

@@ -40,6 +40,8 @@ pub struct Node {
     pub loader: Loader,
     pub admission: Admission,
     pub sabotage: Option<Arc<dyn Sabotage>>,
+    /// Cancelled when this node has lost what it owned: it must stop, so that another one can serve.
+    pub lost: tokio_util::sync::CancellationToken,
     /// Background work that must end before the node does.
     pub tasks: tokio_util::task::TaskTracker,
 }
@@ -87,5 +89,7 @@ impl Reports for Node {
     fn lost(&self, partition: Partition, doubt: Fault) {
         self.sequencer(partition).lose(&doubt);
         self.registry.forget(partition);
+        // A node that serves all but one of its partitions helps nobody: that one would be served by no node at all.
+        self.lost.cancel();
     }
 }

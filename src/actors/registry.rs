@@ -22,7 +22,6 @@ use crate::domain::Aggregate;
 use crate::fault::Fault;
 use crate::ids::{Partition, StreamId};
 use crate::limits;
-use crate::telemetry;
 
 /// An awake actor.
 pub struct Handle {
@@ -46,11 +45,12 @@ impl Handle {
         self.generation
     }
 
-    pub fn cast<A: Aggregate>(&self, message: Message<A>) -> Result<(), Fault> {
-        let actor = self.actor.downcast_ref::<ActorRef<Message<A>>>();
-        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", self.stream)))?;
+    /// Sends a message that carries the lease, if it carries one.
+    pub fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
+        let actor = lease.actor.downcast_ref::<ActorRef<Message<A>>>();
+        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", lease.stream)))?.clone();
         // Gone between our look and our word: everything it had shown was dropped with it.
-        actor.cast(message).map_err(|_| Fault::Superseded)
+        actor.cast(message(lease)).map_err(|_| Fault::Superseded)
     }
 }
 
@@ -198,7 +198,6 @@ impl Registry {
     /// Asks actors that were idle for long to leave; sooner where too many are awake.
     pub fn sweep(&self, now: Duration) {
         let awake = self.awake();
-        metrics::gauge!(telemetry::ACTORS_AWAKE).set(f64::from(u32::try_from(awake).unwrap_or(u32::MAX)));
         let idle = if awake > limits::ACTORS_AWAKE { Duration::from_secs(1) } else { limits::ACTOR_IDLE };
         self.ask_idle_to_leave(now, idle);
     }
@@ -273,7 +272,7 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
     Ok(Arc::new(Handle {
         stream,
         actor: Box::new(actor),
-        leave: |handle| drop(handle.cast::<A>(Message::Leave(handle.clone()))),
+        leave: |handle| drop(Handle::cast::<A>(handle.clone(), Message::Leave)),
         stop: |handle| {
             if let Some(actor) = handle.actor.downcast_ref::<ActorRef<Message<A>>>() {
                 actor.stop(None);

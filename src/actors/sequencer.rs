@@ -123,7 +123,13 @@ impl Sequencer {
     /// Waits until `position` is durable, or tells why it never will be.
     pub async fn durable_at(&self, position: Position) -> Result<(), Fault> {
         let (tell, told) = tokio::sync::oneshot::channel();
-        self.inner.lock().answer(position, Box::new(move |result| drop(tell.send(result))));
+        {
+            let mut inner = self.inner.lock();
+            if inner.phase == Phase::Lost && position > inner.durable {
+                return Err(Fault::NotOwner { partition: self.partition });
+            }
+            inner.answer(position, Box::new(move |result| drop(tell.send(result))));
+        }
         told.await.unwrap_or(Err(Fault::Superseded))
     }
 
@@ -186,7 +192,7 @@ impl Sequencer {
         superseded.into_values().flatten().for_each(|tell| tell(Err(Fault::Superseded)));
     }
 
-    /// The doubt is over: what the log says is so. Whoever waited up to `rejected`, when given, hears its fault.
+    /// The doubt is over: what the log says is so. A unit that was refused for good hears its own fault.
     pub fn resume(&self, state: &PartitionState, timers: Timers, guilty: Option<Guilty>) {
         let (written, unwritten) = {
             let mut inner = self.inner.lock();
@@ -201,12 +207,13 @@ impl Sequencer {
         };
         self.phase_changed.notify_waiters();
         written.into_values().flatten().for_each(|tell| tell(Ok(())));
+        let (last, fault) = guilty.unzip();
         for (position, tells) in unwritten {
-            let fault = match &guilty {
-                Some((last, fault)) if position <= *last => fault.clone(),
-                _ => Fault::Superseded,
-            };
-            tells.into_iter().for_each(|tell| tell(Err(fault.clone())));
+            // The first to wait at the guilty unit's end is the unit itself; the others only saw what it promised.
+            let mut own = fault.as_ref().filter(|_| last == Some(position));
+            for tell in tells {
+                tell(Err(own.take().cloned().unwrap_or(Fault::Superseded)));
+            }
         }
     }
 
@@ -287,7 +294,14 @@ impl Turn<'_> {
     }
 
     /// Queues a unit whose records carry positions from `head()` on; `tell` hears when it is durable, or comes back.
-    pub fn append(mut self, unit: Unit, bytes: usize, tell: Tell) -> Result<(), (Fault, Tell)> {
+    /// What the stream shows from now on is posted with it.
+    pub fn append(
+        mut self,
+        unit: Unit,
+        bytes: usize,
+        (lead, notice): (&StreamId, Option<Notice>),
+        tell: Tell,
+    ) -> Result<(), (Fault, Tell)> {
         let timers = unit.timers.clone();
         let queued = Queued { partition: self.partition(), generation: self.inner.generation, unit, bytes };
         let last = queued.last();
@@ -299,6 +313,7 @@ impl Turn<'_> {
             self.inner.deadlines.set(stream, *due);
         }
         self.inner.head = last;
+        self.post(lead, notice, last);
         self.inner.waiting.entry(last).or_default().push(tell);
         Ok(())
     }

@@ -120,8 +120,10 @@ impl<A: Aggregate> Shell<A> {
         if cell.shown > sequencer.durable() {
             return false;
         }
+        // Left within the turn: nobody can take the place and post a notice before ours is gone.
+        let mut turn = sequencer.turn(cell.generation).ok();
         let left = self.node.registry.leave(self.partition, lease);
-        if left && let Ok(mut turn) = sequencer.turn(cell.generation) {
+        if left && let Some(turn) = &mut turn {
             turn.post(&cell.stream, None, cell.shown);
         }
         left

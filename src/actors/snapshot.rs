@@ -9,6 +9,7 @@ use super::node::Node;
 use crate::domain::Aggregate;
 use crate::fault::Fault;
 use crate::ids::{Partition, StreamId};
+use crate::telemetry;
 
 pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: StreamId) {
     let node = node.clone();
@@ -26,7 +27,11 @@ async fn take<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: &Str
         Err(_) => fold_whole::<A>(&node.journal, stream.clone(), 0).await?,
     };
     match cell.snapshot() {
-        Some(snapshot) => node.journal.save_snapshot(partition, snapshot).await,
+        Some(snapshot) => {
+            node.journal.save_snapshot(partition, snapshot).await?;
+            metrics::counter!(telemetry::SNAPSHOTS_SAVED).increment(1);
+            Ok(())
+        }
         None => Ok(()),
     }
 }

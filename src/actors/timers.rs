@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Dispatch;
 use crate::domain::{Aggregate, EachAggregate, each_aggregate};
 use crate::ids::{Partition, StreamId};
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// How often deadlines are looked at; a hold may end that much late.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,6 +49,7 @@ pub async fn run(dispatch: Dispatch, stop: CancellationToken) {
             for stream in sequencer.take_due(room.available_permits()) {
                 let Some(due) = nouns.0.get(stream.noun()) else { continue };
                 let Ok(permit) = room.clone().acquire_owned().await else { return };
+                metrics::counter!(telemetry::TIMERS_DUE).increment(1);
                 let work = due(dispatch.clone(), sequencer.partition, stream.clone());
                 let (node, partition) = (dispatch.node.clone(), sequencer.partition);
                 dispatch.node.tasks.spawn(async move {

@@ -100,11 +100,7 @@ async fn export(journal: &SharedJournal, selection: &Selection) -> Result<(), Fa
     }
     for partition in selection.partitions(journal)? {
         let mut reader = Reader::at(partition, selection.after());
-        loop {
-            let records = reader.next(journal).await?;
-            if records.is_empty() {
-                break;
-            }
+        while let Some(records) = reader.next(journal).await? {
             printer.all(&records)?;
         }
     }
@@ -127,21 +123,19 @@ async fn tail(journal: &SharedJournal, selection: &Selection) -> Result<(), Fail
         })
         .collect();
     let first = Version(selection.from.unwrap_or(0));
+    let mut signals = app::StopSignals::listen()?;
     let mut tick = tokio::time::interval(POLL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = signals.heard() => return Ok(()),
             _ = tick.tick() => {}
         }
         let heads = journal.heads().await?;
         for reader in &mut readers {
             while heads.get(usize::from(reader.partition.0)).is_some_and(|head| *head > reader.after) {
-                let mut records = reader.next(journal).await?;
-                if records.is_empty() {
-                    break;
-                }
+                let Some(mut records) = reader.next(journal).await? else { break };
                 if let Some(stream) = &wanted {
                     records.retain(|r| &r.stream == stream && r.version >= first);
                 }
@@ -157,11 +151,7 @@ async fn stats(journal: &SharedJournal, selection: &Selection) -> Result<(), Fai
     let mut partitions: BTreeMap<u16, u64> = BTreeMap::new();
     for partition in selection.partitions(journal)? {
         let mut reader = Reader::at(partition, selection.after());
-        loop {
-            let records = reader.next(journal).await?;
-            if records.is_empty() {
-                break;
-            }
+        while let Some(records) = reader.next(journal).await? {
             for record in records.iter().filter(|r| wanted.as_ref().is_none_or(|stream| &r.stream == stream)) {
                 let (count, bytes) = kinds.entry(record.kind.to_string()).or_default();
                 *count += 1;
@@ -202,7 +192,8 @@ impl Reader {
         Self { partition, after, chain: (after == Position(0)).then(Chain::default) }
     }
 
-    async fn next(&mut self, journal: &SharedJournal) -> Result<Vec<Record>, Fault> {
+    /// `None` at the end of the log.
+    async fn next(&mut self, journal: &SharedJournal) -> Result<Option<Vec<Record>>, Fault> {
         let records = journal.read_partition(self.partition, self.after, limits::READ_BATCH).await?;
         for record in &records {
             let damaged = |detail: &str| Fault::Damaged {
@@ -219,7 +210,7 @@ impl Reader {
             self.after = record.position;
             self.chain = Some(record.chain);
         }
-        Ok(records)
+        Ok((!records.is_empty()).then_some(records))
     }
 }
 

@@ -343,5 +343,4 @@ fn decide_revoke(state: &State, task_id: &TaskId, asked: &Asked) -> Result<Decis
 }
 
 #[cfg(test)]
-#[path = "coupon_tests.rs"]
 mod tests;

@@ -262,5 +262,4 @@ fn decide_expire(state: &State, asked: &Asked) -> Result<Decision<OrderEvent>, R
 }
 
 #[cfg(test)]
-#[path = "order_tests.rs"]
 mod tests;

@@ -268,5 +268,4 @@ fn decide_cancel(
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

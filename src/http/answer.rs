@@ -55,7 +55,7 @@ impl Answer {
     pub fn preferred(self, prefer: Prefer, at_once: bool) -> Self {
         if at_once {
             self.with(APPLIED, HeaderValue::from_static("respond-async"))
-        } else if let Some(seconds) = prefer.wait {
+        } else if let Some(seconds) = prefer.bound() {
             match HeaderValue::from_str(&format!("wait={seconds}")) {
                 Ok(value) => self.with(APPLIED, value),
                 Err(_) => self,

@@ -257,14 +257,14 @@ pub async fn get(At(id): At<CouponId>, State(dispatch): State<Dispatch>) -> Answ
 #[utoipa::path(post, path = "/v1/coupons/{id}/issue", tag = "coupons", params(("id" = String, Path,)),
     responses((status = 201, body = TaskBody), (status = 202, body = TaskAccepted), (status = "4XX", body = ProblemBody)))]
 pub async fn issue(
-    At(coupon_id): At<CouponId>,
     ask: Ask<Members>,
+    At(coupon_id): At<CouponId>,
     prefer: Prefer,
     State(dispatch): State<Dispatch>,
     body: Body<Nothing>,
 ) -> Answered {
     let (request, command) = (ask.request(&body, None), Command::Issue { keyed: ask.keyed });
-    let outcome = dispatch.execute::<Coupon>(StreamId::coupon(&coupon_id), command, request).await?;
+    let outcome = prefer.patience(dispatch.execute::<Coupon>(StreamId::coupon(&coupon_id), command, request)).await?;
     let Some(CouponEvent::Issued(issued)) = outcome.events.into_iter().next() else {
         return Err(Fault::internal("an issue without its fact").into());
     };
@@ -312,8 +312,8 @@ pub async fn task(
         ("last_event_id" = Option<String>, Query,), ("heartbeat" = Option<String>, Query,), ("ticket" = Option<String>, Query,)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 204), (status = "4XX", body = ProblemBody)))]
 pub async fn task_events(
-    At(id): At<TaskId>,
     Watcher(who): Watcher,
+    At(id): At<TaskId>,
     params: Params,
     headers: HeaderMap,
     State(dispatch): State<Dispatch>,

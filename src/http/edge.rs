@@ -12,13 +12,14 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use metrics::Counter;
+use metrics::{Counter, Histogram};
 use uuid::Uuid;
 
 use super::error::{Code, Problem};
-use super::extract::{Correlation, check_query};
+use super::extract::{Correlation, Params, check_query};
 use crate::clock::{Clock, Entropy};
-use crate::limits;
+use crate::live::Hub;
+use crate::{limits, telemetry};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -29,13 +30,15 @@ pub struct Edge {
     clock: Arc<dyn Clock>,
     entropy: Entropy,
     answered: Arc<[Counter; 5]>,
+    took: Histogram,
 }
 
 impl Edge {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, entropy: Entropy) -> Self {
-        let class = |class| metrics::counter!("onsale_http_requests_total", "class" => class);
-        Self { clock, entropy, answered: Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class)) }
+        let class = |class| metrics::counter!(telemetry::HTTP_REQUESTS, "class" => class);
+        let answered = Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class));
+        Self { clock, entropy, answered, took: metrics::histogram!(telemetry::HTTP_SECONDS) }
     }
 
     fn count(&self, status: StatusCode) {
@@ -47,6 +50,7 @@ impl Edge {
 
 /// Around the whole router.
 pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let begun = edge.clock.elapsed();
     let correlation = edge.entropy.uuid(edge.clock.wall());
     let (id, correlation) = name(request.headers(), correlation);
     request.extensions_mut().insert(Correlation(correlation));
@@ -70,11 +74,13 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
         write_problem(&mut response, &problem, &id);
     }
     let headers = response.headers_mut();
-    if private && !headers.contains_key(CACHE_CONTROL) {
+    // A stream says for itself that nobody may keep it.
+    if private && headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "text/event-stream") {
         headers.insert(CACHE_CONTROL, NO_STORE);
     }
     headers.insert(REQUEST_ID, id);
     edge.count(response.status());
+    edge.took.record(edge.clock.elapsed().saturating_sub(begun).as_secs_f64());
     response
 }
 
@@ -82,15 +88,43 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
 pub async fn known_parameters(request: Request, next: Next) -> Response {
     if request.uri().query().is_some() {
         let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        if let Err(problem) = check_query(template, request.uri()) {
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        if let Err(problem) = check_query(reading, template, request.uri()) {
             return problem.into_response();
         }
     }
     next.run(request).await
 }
 
-/// The client's own name for the request where it is sane, else ours.
+/// Around each route: a reading that names positions waits until the log has come that far.
+pub async fn not_before(State(hub): State<Hub>, request: Request, next: Next) -> Response {
+    let wanted = match Params::min_positions(request.uri()) {
+        Ok(wanted) => wanted,
+        Err(problem) => return problem.into_response(),
+    };
+    let all = async {
+        for position in wanted {
+            hub.reached(position).await;
+        }
+    };
+    match tokio::time::timeout(limits::READ_WAIT, all).await {
+        Ok(()) => next.run(request).await,
+        Err(_) => Problem::read_behind().into_response(),
+    }
+}
+
+/// The trace that the request is part of, by the W3C's `traceparent`.
+fn trace(headers: &HeaderMap) -> Option<Uuid> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, id) = (parts.next()?, parts.next()?);
+    let sane =
+        version.len() == 2 && version != "ff" && id.len() == 32 && !id.contains(|c: char| c.is_ascii_uppercase());
+    Uuid::try_parse(id).ok().filter(|id| sane && !id.is_nil())
+}
+
+/// The client's own name for the request where it is sane, else ours; and what it belongs to: a trace, or itself.
 fn name(headers: &HeaderMap, fresh: Uuid) -> (HeaderValue, Uuid) {
+    let trace = trace(headers);
     let given = headers.get(&REQUEST_ID).filter(|value| {
         let bytes = value.as_bytes();
         let sane = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b);
@@ -98,12 +132,13 @@ fn name(headers: &HeaderMap, fresh: Uuid) -> (HeaderValue, Uuid) {
     });
     match given {
         Some(value) => {
-            (value.clone(), value.to_str().ok().and_then(|text| Uuid::parse_str(text).ok()).unwrap_or(fresh))
+            let own = || value.to_str().ok().and_then(|text| Uuid::parse_str(text).ok());
+            (value.clone(), trace.or_else(own).unwrap_or(fresh))
         }
         None => {
             let mut buffer = Uuid::encode_buffer();
             let text = fresh.simple().encode_lower(&mut buffer);
-            (HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")), fresh)
+            (HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none")), trace.unwrap_or(fresh))
         }
     }
 }
@@ -125,4 +160,37 @@ fn write_problem(response: &mut Response, problem: &Problem, id: &HeaderValue) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(CONTENT_LENGTH);
     *response.body_mut() = body.into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_taken_over_and_the_clients_name_kept() {
+        let fresh = Uuid::from_u128(7);
+        let headers = |given: &[(&'static str, &'static str)]| -> HeaderMap {
+            given.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+        };
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let of = |given: &[(&'static str, &'static str)]| name(&headers(given), fresh);
+        let traced = Uuid::parse_str("4bf92f3577b34da6a3ce929d0e0e4736").expect("a trace id");
+        assert_eq!(of(&[("traceparent", trace)]).1, traced);
+        assert_eq!(of(&[("traceparent", trace), ("x-request-id", "mine")]), (HeaderValue::from_static("mine"), traced));
+        let uuid = "01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(of(&[("x-request-id", uuid)]).1, Uuid::parse_str(uuid).expect("a UUID"));
+        for junk in [
+            "",
+            "00",
+            "00-0-0-00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(of(&[("traceparent", junk)]).1, fresh, "{junk}");
+        }
+        for junk in ["", "two words", "tab\t"] {
+            assert_ne!(of(&[("x-request-id", junk)]).0, junk);
+        }
+    }
 }

@@ -70,7 +70,7 @@ codes! {
     SaleNotOpen "sale-not-open" 409 "The sale has not opened" "`opens_at` says when it will, `at` is the server's time of the decision.";
     SaleClosed "sale-closed" 409 "The sale is closed" "Nothing can be ordered for this performance any more.";
     SalePaused "sale-paused" 409 "The sale is paused" "The seller has paused the sale. Orders that hold seats go on.";
-    OrderNotCancellable "order-not-cancellable" 409 "The order cannot be cancelled" "`status` says why.";
+    OrderNotCancellable "order-not-cancellable" 409 "The order cannot be cancelled" "`order_status` says why.";
     CouponSoldOut "coupon-sold-out" 409 "Sold out" "All coupons of this kind have been issued.";
     CouponAlreadyIssued "coupon-already-issued" 409 "Already issued" "This member has the coupon already; `serial` names it.";
     CouponNotOpen "coupon-not-open" 409 "Not open yet" "`opens_at` says when it will, `at` is the server's time of the decision.";
@@ -92,6 +92,7 @@ codes! {
     TooManyWatchers "too-many-watchers" 503 "Too many open streams" "Try again after Retry-After.";
     Unavailable "unavailable" 503 "Not available just now" "Nothing was done. Try again after Retry-After.";
     NotOwner "not-owner" 503 "Not served by this node" "Nothing was done. Try again after Retry-After, or on another node.";
+    ReadBehind "read-behind" 503 "Not that far yet" "The log has not reached `min_position` in time. Try again after Retry-After.";
     TimedOut "timed-out" 503 "It took too long" "The answer could not be made in time. Try again.";
     OutcomeUnknown "outcome-unknown" 503 "The outcome is not known" "The command may or may not have been done. Repeat it with the same Idempotency-Key to find out.";
 }
@@ -131,6 +132,11 @@ impl Problem {
     pub fn invalid(errors: &[Invalid]) -> Self {
         let errors: Vec<Value> = errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail})).collect();
         Self::new(Code::InvalidValue, "values of the body have no meaning here").with("errors", json!(errors))
+    }
+
+    #[must_use]
+    pub fn read_behind() -> Self {
+        Self::new(Code::ReadBehind, "the log has not come that far").retry(Duration::from_secs(1))
     }
 
     /// A command that did not come back in time may yet happen; a reading may not.

@@ -120,8 +120,8 @@ fn may_see(who: &Principal, order: &OrderView) -> bool {
     request_body = NewOrder, responses((status = 201, body = OrderBody), (status = 202, body = OrderAccepted),
         (status = "4XX", body = ProblemBody)))]
 pub async fn place(
-    At(performance_id): At<PerformanceId>,
     ask: Ask<Buyers>,
+    At(performance_id): At<PerformanceId>,
     prefer: Prefer,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
@@ -134,7 +134,8 @@ pub async fn place(
     let order_id = OrderId::derive(partition, &ask.command);
     let seats = body.value.seats.into_iter().map(SeatId::new).collect();
     let place = Place { order_id: order_id.clone(), performance_id, seats, reference: body.value.reference };
-    let outcome = dispatch.execute::<Order>(StreamId::order(&order_id), Command::Place(place), request).await?;
+    let command = dispatch.execute::<Order>(StreamId::order(&order_id), Command::Place(place), request);
+    let outcome = prefer.patience(command).await?;
     let at_once = prefer.at_once() && !outcome.replayed;
     let answer = if at_once { accepted(order_id)? } else { placed(&hub, &order_id, outcome).await? };
     Ok(answer.preferred(prefer, at_once).done())
@@ -175,8 +176,8 @@ async fn visible(hub: &Hub, id: &OrderId, who: &Principal) -> Result<OrderView, 
         ("last_event_id" = Option<String>, Query,), ("heartbeat" = Option<String>, Query,), ("ticket" = Option<String>, Query,)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ProblemBody)))]
 pub async fn events(
-    At(id): At<OrderId>,
     Watcher(who): Watcher,
+    At(id): At<OrderId>,
     params: Params,
     headers: HeaderMap,
     State(hub): State<Hub>,
@@ -190,8 +191,8 @@ pub async fn events(
 #[utoipa::path(post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path,)),
     request_body = CancelOrder, responses((status = 200, body = OrderBody), (status = "4XX", body = ProblemBody)))]
 pub async fn cancel(
-    At(id): At<OrderId>,
     ask: Ask<Cancellers>,
+    At(id): At<OrderId>,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
     body: Body<CancelOrder>,

@@ -324,8 +324,8 @@ fn view(
 #[utoipa::path(post, path = "/v1/performances/{id}/pause", tag = "catalogue", params(("id" = String, Path,)),
     request_body = Reason, responses((status = 200, body = SaleChanged), (status = "4XX", body = ProblemBody)))]
 pub async fn pause(
-    At(id): At<PerformanceId>,
     ask: Ask<Sellers>,
+    At(id): At<PerformanceId>,
     State(dispatch): State<Dispatch>,
     body: Body<Reason>,
 ) -> Answered {
@@ -335,8 +335,8 @@ pub async fn pause(
 #[utoipa::path(post, path = "/v1/performances/{id}/resume", tag = "catalogue", params(("id" = String, Path,)),
     request_body = Reason, responses((status = 200, body = SaleChanged), (status = "4XX", body = ProblemBody)))]
 pub async fn resume(
-    At(id): At<PerformanceId>,
     ask: Ask<Sellers>,
+    At(id): At<PerformanceId>,
     State(dispatch): State<Dispatch>,
     body: Body<Reason>,
 ) -> Answered {
@@ -363,8 +363,8 @@ async fn change_sale(
 #[utoipa::path(post, path = "/v1/performances/{id}/seats/block", tag = "catalogue", params(("id" = String, Path,)),
     request_body = SeatsAndReason, responses((status = 200, body = SeatsChanged), (status = "4XX", body = ProblemBody)))]
 pub async fn block(
-    At(id): At<PerformanceId>,
     ask: Ask<Sellers>,
+    At(id): At<PerformanceId>,
     State(dispatch): State<Dispatch>,
     body: Body<SeatsAndReason>,
 ) -> Answered {
@@ -374,8 +374,8 @@ pub async fn block(
 #[utoipa::path(post, path = "/v1/performances/{id}/seats/unblock", tag = "catalogue", params(("id" = String, Path,)),
     request_body = SeatsAndReason, responses((status = 200, body = SeatsChanged), (status = "4XX", body = ProblemBody)))]
 pub async fn unblock(
-    At(id): At<PerformanceId>,
     ask: Ask<Sellers>,
+    At(id): At<PerformanceId>,
     State(dispatch): State<Dispatch>,
     body: Body<SeatsAndReason>,
 ) -> Answered {

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// Serves until `shutdown`, then stops accepting, lets requests that run finish, and cuts what is left.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
@@ -31,8 +31,11 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         match accepted {
             Ok((stream, place)) => {
                 let connection = connection(stream, router.clone(), shutdown.clone(), cut.clone());
+                let open = metrics::gauge!(telemetry::HTTP_CONNECTIONS);
                 tasks.spawn(async move {
+                    open.increment(1.0);
                     connection.await;
+                    open.decrement(1.0);
                     drop(place);
                 });
             }

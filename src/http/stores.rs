@@ -127,8 +127,8 @@ pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: B
     request_body = NewPayment, responses((status = 201, body = PaymentRecorded),
         (status = 200, body = PaymentRecorded, description = "recorded before"), (status = "4XX", body = ProblemBody)))]
 pub async fn record(
-    At(store): At<StoreId>,
     ask: Ask<Counters>,
+    At(store): At<StoreId>,
     State(dispatch): State<Dispatch>,
     body: Body<NewPayment>,
 ) -> Answered {
@@ -147,8 +147,8 @@ pub async fn record(
     params(("id" = String, Path,), ("payment_id" = String, Path,)), request_body = CancelPayment,
     responses((status = 201, body = PaymentCancelled), (status = "4XX", body = ProblemBody)))]
 pub async fn cancel(
-    At2(store, payment_id): At2<StoreId, PaymentId>,
     ask: Ask<Counters>,
+    At2(store, payment_id): At2<StoreId, PaymentId>,
     State(dispatch): State<Dispatch>,
     body: Body<CancelPayment>,
 ) -> Answered {
@@ -174,8 +174,8 @@ pub async fn cancel(
         ("resume" = Option<String>, Query,), ("ticket" = Option<String>, Query,)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ProblemBody)))]
 pub async fn events(
-    At(id): At<StoreId>,
     Watcher(who): Watcher,
+    At(id): At<StoreId>,
     params: Params,
     headers: HeaderMap,
     State(dispatch): State<Dispatch>,

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::units;
 use crate::events::{Chain, Record};
 use crate::fault::Fault;
 use crate::ids::{Partition, Position};
 use crate::journal::SharedJournal;
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// The node's tail reader. Cheap to clone.
 #[derive(Clone)]
@@ -75,6 +76,14 @@ impl Follow {
         self.tail(partition).map_or(Position(0), |tail| *tail.head.borrow())
     }
 
+    /// Waits until followers may read `position`; for ever if the partition does not exist.
+    pub async fn reached(&self, partition: Partition, position: Position) {
+        let Ok(tail) = self.tail(partition) else { return std::future::pending().await };
+        if tail.head.subscribe().wait_for(|head| *head >= position).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Records after `after`, cut at the end of a unit, in order; waits until there is one.
     pub async fn next(&self, partition: Partition, after: Position) -> Result<Vec<Arc<Record>>, Fault> {
         let tail = self.tail(partition)?;
@@ -95,6 +104,7 @@ impl Follow {
         if !recent.is_empty() {
             return Ok(recent);
         }
+        metrics::counter!(telemetry::FOLLOW_MISSES).increment(1);
         let mut records = self.inner.journal.read_partition(partition, after, limits::READ_BATCH).await?;
         // The log may already show what no lane has reported: others read up to the head, so does this one.
         records.retain(|record| record.position <= head);
@@ -167,19 +177,7 @@ impl Window {
             return Vec::new();
         }
         let skip = usize::try_from(after.next().0 - first.0).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
-        let mut complete = 0;
-        for record in self.records.iter().skip(skip) {
-            if found.len() >= limits::READ_BATCH && complete > 0 {
-                break;
-            }
-            found.push(record.clone());
-            if record.unit_last {
-                complete = found.len();
-            }
-        }
-        found.truncate(complete);
-        found
+        units::whole(self.records.iter().skip(skip).cloned(), limits::READ_BATCH)
     }
 }
 

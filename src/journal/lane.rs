@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::follow::Follow;
 use super::{AppendError, PartitionBatch, PartitionState, SharedJournal, Unit, Verdict};
@@ -71,39 +72,62 @@ impl From<&PartitionState> for Belief {
     }
 }
 
+/// What a lane is made of.
+pub struct LaneParts {
+    pub journal: SharedJournal,
+    pub follow: Follow,
+    pub reports: Arc<dyn Reports>,
+    pub node: NodeId,
+    pub clock: Arc<dyn Clock>,
+    /// Ends the lane; whatever is queued then is not written.
+    pub stop: CancellationToken,
+}
+
 pub struct Lane {
-    journal: SharedJournal,
-    follow: Follow,
-    reports: Arc<dyn Reports>,
-    node: NodeId,
-    clock: Arc<dyn Clock>,
+    parts: LaneParts,
     beliefs: Vec<Belief>,
     queue: mpsc::Receiver<Queued>,
     /// Taken from the queue, but beyond the bounds of the batch before.
     waiting: VecDeque<Queued>,
 }
 
+/// A batch that may or may not be in the log: its records, and the highest of their positions.
+struct Doubt {
+    partition: Partition,
+    records: Vec<Record>,
+    guilty: Option<Guilty>,
+}
+
+impl Doubt {
+    /// Nothing of it can be in the log.
+    fn none(partition: Partition) -> Self {
+        Self { partition, records: Vec::new(), guilty: None }
+    }
+}
+
+impl From<PartitionBatch> for Doubt {
+    fn from(batch: PartitionBatch) -> Self {
+        let records = batch.units.into_iter().flat_map(|unit| unit.records).collect();
+        Self { partition: batch.partition, records, guilty: None }
+    }
+}
+
 impl Lane {
     #[must_use]
-    pub fn new(
-        journal: SharedJournal,
-        follow: Follow,
-        reports: Arc<dyn Reports>,
-        node: NodeId,
-        clock: Arc<dyn Clock>,
-        partitions: &[PartitionState],
-        queue: mpsc::Receiver<Queued>,
-    ) -> Self {
-        let beliefs = partitions.iter().map(Belief::from).collect();
-        Self { journal, follow, reports, node, clock, beliefs, queue, waiting: VecDeque::new() }
+    pub fn new(parts: LaneParts, partitions: &[PartitionState], queue: mpsc::Receiver<Queued>) -> Self {
+        Self { parts, beliefs: partitions.iter().map(Belief::from).collect(), queue, waiting: VecDeque::new() }
     }
 
-    /// Runs until every sender is gone and everything queued is settled.
+    /// Runs until it is stopped. Whoever stops it has made sure that nobody waits any more.
     pub async fn run(mut self) {
         let mut taken = Vec::new();
         loop {
-            if self.waiting.is_empty() && self.queue.recv_many(&mut taken, limits::BATCH_EVENTS).await == 0 {
-                return;
+            if self.waiting.is_empty() {
+                tokio::select! {
+                    biased;
+                    count = self.queue.recv_many(&mut taken, limits::BATCH_EVENTS) => if count == 0 { return },
+                    () = self.parts.stop.cancelled() => return,
+                }
             }
             while taken.len() + self.waiting.len() < limits::BATCH_EVENTS
                 && let Ok(queued) = self.queue.try_recv()
@@ -129,7 +153,7 @@ impl Lane {
                 break;
             }
             let Some(queued) = self.waiting.pop_front() else { break };
-            if !self.reports.is_current(queued.partition, queued.generation) {
+            if !self.parts.reports.is_current(queued.partition, queued.generation) {
                 continue;
             }
             events += queued.unit.records.len();
@@ -144,6 +168,8 @@ impl Lane {
             batch.units.push(queued.unit);
         }
         metrics::histogram!(telemetry::LANE_BATCH_EVENTS).record(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+        let waiting = self.waiting.len() + self.queue.len();
+        metrics::gauge!(telemetry::LANE_QUEUE).set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
         let mut batches: Vec<PartitionBatch> = batches.into_values().collect();
         batches.iter_mut().for_each(|batch| self.link(batch));
         batches
@@ -151,7 +177,7 @@ impl Lane {
 
     /// Fills in the chain and the time of recording.
     fn link(&self, batch: &mut PartitionBatch) {
-        let recorded_at = self.clock.wall();
+        let recorded_at = self.parts.clock.wall();
         let mut chain = self.beliefs[usize::from(batch.partition.0)].chain;
         for record in batch.units.iter_mut().flat_map(|unit| &mut unit.records) {
             record.recorded_at = recorded_at;
@@ -161,40 +187,30 @@ impl Lane {
     }
 
     async fn write(&mut self, batches: Vec<PartitionBatch>) {
-        let started = self.clock.elapsed();
-        let result = self.journal.append(&batches).await;
-        let seconds = self.clock.elapsed().saturating_sub(started).as_secs_f64();
+        let started = self.parts.clock.elapsed();
+        let result = self.parts.journal.append(&batches).await;
+        let seconds = self.parts.clock.elapsed().saturating_sub(started).as_secs_f64();
         metrics::histogram!(telemetry::LANE_COMMIT_SECONDS).record(seconds);
         match result {
             Ok(verdicts) => {
-                for (batch, verdict) in batches.into_iter().zip(verdicts) {
-                    match verdict {
-                        Verdict::Written => self.written(batch.partition, batch.units),
-                        Verdict::Fenced => self.doubt(batch).await,
-                    }
-                }
+                // Whoever is written hears of it first; settling the others may take long.
+                let (written, fenced): (Vec<_>, Vec<_>) =
+                    batches.into_iter().zip(verdicts).partition(|(_, verdict)| *verdict == Verdict::Written);
+                written.into_iter().for_each(|(batch, _)| self.written(batch.partition, batch.units));
+                metrics::counter!(telemetry::FENCED).increment(fenced.len() as u64);
+                self.settle_all(fenced.into_iter().map(|(batch, _)| batch.into()).collect()).await;
             }
             Err(AppendError::Unknown(detail)) => {
                 metrics::counter!(telemetry::UNKNOWN_OUTCOMES).increment(1);
                 tracing::warn!(detail, partitions = batches.len(), "the outcome of an append is unknown, settling it");
-                for batch in batches {
-                    self.doubt(batch).await;
-                }
+                self.settle_all(batches.into_iter().map(Doubt::from).collect()).await;
             }
             Err(AppendError::NotSent(detail)) => {
                 tracing::warn!(detail, partitions = batches.len(), "the log cannot be reached");
-                for batch in batches {
-                    self.not_sent(batch.partition).await;
-                }
+                self.settle_all(batches.iter().map(|batch| Doubt::none(batch.partition)).collect()).await;
             }
             Err(AppendError::Rejected(detail)) => self.rejected(batches, &detail).await,
         }
-    }
-
-    /// Nothing of it was written: everybody may try again once the log answers.
-    async fn not_sent(&mut self, partition: Partition) {
-        self.reports.suspended(partition, self.beliefs[usize::from(partition.0)].head);
-        self.settle(partition, &[], None).await;
     }
 
     fn written(&mut self, partition: Partition, units: Vec<Unit>) {
@@ -205,50 +221,49 @@ impl Lane {
         (belief.head, belief.chain) = (head, last.chain);
         metrics::counter!(telemetry::APPENDED_EVENTS).increment(records.len() as u64);
         // Followers first: whoever is answered may read at once what the answer says.
-        self.follow.committed(partition, records);
-        self.reports.committed(partition, head);
+        self.parts.follow.committed(partition, records);
+        self.parts.reports.committed(partition, head);
     }
 
     /// A batch was refused: find out who is guilty by writing its partitions one by one, then its units one by one.
     async fn rejected(&mut self, batches: Vec<PartitionBatch>, detail: &str) {
         for batch in batches {
             let partition = batch.partition;
-            let mut units = batch.units.into_iter();
-            while let Some(unit) = units.next() {
+            for unit in batch.units {
                 let belief = self.beliefs[usize::from(partition.0)];
                 let last = unit.records.last().map_or(belief.head, |record| record.position);
                 let single =
                     PartitionBatch { partition, epoch: belief.epoch, expected_head: belief.head, units: vec![unit] };
-                match self.journal.append(std::slice::from_ref(&single)).await {
+                let doubt = match self.parts.journal.append(std::slice::from_ref(&single)).await {
                     Ok(verdicts) if verdicts.first() == Some(&Verdict::Written) => {
-                        self.written(partition, single.units)
+                        self.written(partition, single.units);
+                        continue;
                     }
                     Err(AppendError::Rejected(why)) => {
                         tracing::error!(%partition, position = last.0, why, first = detail, "the log refused a unit");
-                        self.reports.suspended(partition, last);
-                        self.settle(partition, &[], Some((last, Fault::Rejected { detail: why }))).await;
-                        break;
+                        Doubt { guilty: Some((last, Fault::Rejected { detail: why })), ..Doubt::none(partition) }
                     }
-                    Err(AppendError::NotSent(_)) => {
-                        self.not_sent(partition).await;
-                        break;
-                    }
-                    Ok(_) | Err(AppendError::Unknown(_)) => {
-                        self.doubt(single).await;
-                        break;
-                    }
-                }
+                    Err(AppendError::NotSent(_)) => Doubt::none(partition),
+                    Ok(_) | Err(AppendError::Unknown(_)) => single.into(),
+                };
+                self.settle_all(vec![doubt]).await;
+                // The units behind this one were told when it was suspended: their positions are gone.
+                break;
             }
-            // The units behind the guilty one were told by `suspended`: their positions are gone.
-            drop(units);
         }
     }
 
-    async fn doubt(&mut self, batch: PartitionBatch) {
-        let records: Vec<Record> = batch.units.into_iter().flat_map(|unit| unit.records).collect();
-        let doubtful = records.last().map_or(batch.expected_head, |record| record.position);
-        self.reports.suspended(batch.partition, doubtful);
-        self.settle(batch.partition, &records, None).await;
+    /// Suspends all partitions first, so that nobody decides there meanwhile, then settles one after the other.
+    async fn settle_all(&mut self, doubts: Vec<Doubt>) {
+        for doubt in &doubts {
+            let belief = self.beliefs[usize::from(doubt.partition.0)];
+            let written_at_most = doubt.records.last().map_or(belief.head, |record| record.position);
+            let last = doubt.guilty.as_ref().map_or(written_at_most, |(last, _)| *last);
+            self.parts.reports.suspended(doubt.partition, last);
+        }
+        for Doubt { partition, records, guilty } in doubts {
+            self.settle(partition, &records, guilty).await;
+        }
     }
 
     /// Asks the log until it answers: fences whatever may still be under way, then takes its word.
@@ -262,7 +277,7 @@ impl Lane {
                 Ok(None) => return self.lose(partition, doubtful),
                 Err(fault) => {
                     tracing::warn!(%partition, %fault, "a doubt cannot be settled yet");
-                    if self.queue.is_closed() {
+                    if self.parts.stop.is_cancelled() {
                         return self.lose(partition, doubtful);
                     }
                     tokio::time::sleep(pause).await;
@@ -282,20 +297,20 @@ impl Lane {
         let written: Vec<Arc<Record>> =
             doubtful.iter().filter(|record| record.position <= state.head).cloned().map(Arc::new).collect();
         if !written.is_empty() {
-            self.follow.committed(partition, written);
+            self.parts.follow.committed(partition, written);
         }
         self.beliefs[usize::from(partition.0)] = Belief::from(&state);
-        self.reports.resumed(&state, timers, guilty);
+        self.parts.reports.resumed(&state, timers, guilty);
     }
 
     async fn settled(&self, partition: Partition, epoch: Epoch) -> Result<Option<(PartitionState, Timers)>, Fault> {
-        let Some(state) = self.journal.settle(&self.node, partition, epoch).await? else { return Ok(None) };
+        let Some(state) = self.parts.journal.settle(&self.parts.node, partition, epoch).await? else { return Ok(None) };
         // From here on the log has the next epoch; reading the timers may fail and is repeated with it.
         let mut tries = 0;
         loop {
-            match self.journal.timers(partition).await {
+            match self.parts.journal.timers(partition).await {
                 Ok(timers) => return Ok(Some((state, timers))),
-                Err(fault) if self.queue.is_closed() || tries > 600 => return Err(fault),
+                Err(fault) if self.parts.stop.is_cancelled() || tries > 600 => return Err(fault),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
             tries += 1;
@@ -305,6 +320,6 @@ impl Lane {
     fn lose(&self, partition: Partition, doubtful: &[Record]) {
         tracing::error!(%partition, "this node does not own the partition any more");
         let doubt = if doubtful.is_empty() { Fault::NotOwner { partition } } else { Fault::UnknownOutcome };
-        self.reports.lost(partition, doubt);
+        self.parts.reports.lost(partition, doubt);
     }
 }

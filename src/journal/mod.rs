@@ -24,8 +24,8 @@ pub mod memory;
 pub mod open;
 pub mod postgres;
 pub mod rows;
-pub mod snapshot;
 pub mod sqlite;
+mod units;
 
 use std::sync::Arc;
 

@@ -78,7 +78,8 @@ fn holds(world: &World, records: &[Record]) -> Vec<String> {
                 }
             }
             (Ok(Event::Seat(SeatEvent::Released(released))), Some(seat)) => {
-                if holder.remove(&seat).as_ref() != Some(&released.order_id) {
+                let before = holder.remove(&seat);
+                if before.as_ref() != Some(&released.order_id) {
                     violations.push(format!("I2 at {here}: {seat} is released by an order that does not hold it"));
                 }
             }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onsale::clock::{Clock, SystemClock};
 use onsale::journal::open::{Target, migrate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
@@ -49,6 +50,7 @@ pub async fn empty_database() -> Database {
 
 async fn server() -> String {
     let url = SERVER.get_or_init(|| async {
+        #[allow(clippy::disallowed_methods, reason = "tests are steered from outside by this variable only")]
         let admin = std::env::var("ONSALE_TEST_POSTGRES_URL").unwrap_or_else(|_| start(&[]));
         let template = format!("{TEMPLATE}_{}", std::process::id());
         sql(&admin, &format!("CREATE DATABASE {template}")).await;
@@ -107,9 +109,9 @@ pub fn start(settings: &[&str]) -> String {
     let child = server.spawn().expect("postgres starts");
     watch(child.id(), &dir);
     let ready = || as_server("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", "1"]).status();
-    let begun = std::time::Instant::now();
+    let begun = SystemClock.elapsed();
     while !ready().expect("pg_isready runs").success() {
-        assert!(begun.elapsed().as_secs() < 30, "the test server does not come up");
+        assert!((SystemClock.elapsed() - begun).as_secs() < 30, "the test server does not come up");
         std::thread::yield_now();
     }
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
@@ -142,6 +144,7 @@ fn binaries() -> PathBuf {
     let found = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
     found
         .or_else(|| {
+            #[allow(clippy::disallowed_methods, reason = "looks for a program, as a shell does")]
             let path = std::env::var_os("PATH")?;
             std::env::split_paths(&path).find(|dir| dir.join("initdb").exists())
         })

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::{Global, audit, output};
-use crate::app::{self, Running, StartError};
+use crate::app::{self, Running, StartError, StopSignals};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, Flag};
 use crate::journal::open::Role;
@@ -55,6 +55,7 @@ impl Drop for FreshDirectory {
 
 impl Demo {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let mut signals = StopSignals::listen()?;
         let entropy = Entropy::from_system();
         let fresh = std::env::temp_dir().join(format!("onsale-demo-{}", entropy.hash16()));
         let _goes_away = FreshDirectory(fresh.clone());
@@ -71,7 +72,7 @@ impl Demo {
         let running = start_on_a_free_port(&mut config).await?;
         let ended = tokio::select! {
             ended = self.play(&config, &running) => ended,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            () = signals.heard() => Ok(()),
         };
         running.shutdown().await;
         ended

@@ -1,9 +1,16 @@
 //! Is a performance put on sale, stopped and blocked only as it should be? Tables in order of precedence of refusal.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::testing::{Story, Then, check, story};
-use crate::events::venue::{Row, RowSeats};
-use crate::money::Amount;
+use crate::domain::{Aggregate, Decision, Refusal};
+use crate::events::performance::GradePrice;
+use crate::events::venue::{Row, RowSeats, Section};
+use crate::ids::{PerformanceId, SeatId, ShowId, StreamId, VenueId};
+use crate::limits;
+use crate::money::{Amount, Currency};
+use crate::timestamp::Timestamp;
 
 fn house() -> Vec<Section> {
     let row = |row: &str, seats| Row { row: row.into(), seats };

@@ -18,7 +18,7 @@ pub use gate::{
 };
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
-pub use query::{Params, allowed as allowed_params, check as check_query};
+pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};
 
 use uuid::Uuid;
 

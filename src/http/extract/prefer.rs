@@ -1,10 +1,15 @@
 //! How patient is the client? `Prefer: respond-async` and `Prefer: wait=N` (RFC 7240); anything else is ignored.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::request::Parts;
+
+use crate::actors::CommandError;
+use crate::http::error::Problem;
+use crate::limits;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prefer {
@@ -34,6 +39,21 @@ impl Prefer {
     pub fn at_once(self) -> bool {
         self.respond_async && self.wait.is_none_or(|seconds| seconds == 0)
     }
+
+    /// The bound that the client set, if it is one: no command can be answered for in no time at all.
+    #[must_use]
+    pub fn bound(self) -> Option<u64> {
+        self.wait.filter(|seconds| *seconds > 0)
+    }
+
+    /// Waits for a command as long as the client will. What was begun goes on all the same.
+    pub async fn patience<T>(self, command: impl Future<Output = Result<T, CommandError>>) -> Result<T, Problem> {
+        let bound = self.bound().map_or(limits::REQUEST_TIME, Duration::from_secs).min(limits::REQUEST_TIME);
+        match tokio::time::timeout(bound, command).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Problem::timed_out(true)),
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Prefer {
@@ -47,6 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Prefer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::Code;
     use http::HeaderValue;
 
     #[test]
@@ -68,5 +89,17 @@ mod tests {
         }
         assert!(of("respond-async").at_once() && of("respond-async, wait=0").at_once());
         assert!(!of("respond-async, wait=3").at_once() && !Prefer::default().at_once());
+        assert_eq!((of("wait=3").bound(), of("wait=0").bound()), (Some(3), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_they_said() {
+        let never = || std::future::pending::<Result<(), CommandError>>();
+        for (wait, seconds) in [(Some(3), 3), (Some(60), 10), (Some(0), 10), (None, 10)] {
+            let begun = tokio::time::Instant::now();
+            let answer = Prefer { respond_async: false, wait }.patience(never()).await;
+            assert_eq!(answer.map_err(|problem| problem.code), Err(Code::OutcomeUnknown));
+            assert_eq!(begun.elapsed().as_secs(), seconds, "{wait:?}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use http::Uri;
 use http::request::Parts;
 
 use crate::http::error::{Code, Problem};
+use crate::ids::LogPosition;
+use crate::limits;
 
 const STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket"];
 const STORE_STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket", "resume"];
@@ -21,11 +23,22 @@ pub fn allowed(template: &str) -> &'static [&'static str] {
     }
 }
 
+/// Every reading of the API may say how far the log must have come; a stream says so with its last event id.
+pub const MIN_POSITION: &str = "min_position";
+
+#[must_use]
+pub fn takes_min_position(template: &str) -> bool {
+    template.starts_with("/v1/") && !template.ends_with("/events")
+}
+
 /// Refuses parameters that the route does not take, and repeated ones.
-pub fn check(template: &str, uri: &Uri) -> Result<(), Problem> {
+pub fn check(reading: bool, template: &str, uri: &Uri) -> Result<(), Problem> {
     let params = Params::of_uri(uri)?;
     let allowed = allowed(template);
     for (i, (name, _)) in params.0.iter().enumerate() {
+        if reading && name == MIN_POSITION && takes_min_position(template) {
+            continue;
+        }
         let named = || name.chars().filter(|c| !c.is_control()).take(50).collect::<String>();
         if !allowed.contains(&name.as_str()) {
             return Err(Problem::new(Code::UnknownParameter, format!("unknown parameter {}", named())));
@@ -54,6 +67,17 @@ impl Params {
             return Err(Problem::new(Code::InvalidParameter, "the query cannot be read"));
         };
         Ok(Self(pairs))
+    }
+
+    /// May repeat: a page that shows several things has several positions.
+    pub fn min_positions(uri: &Uri) -> Result<Vec<LogPosition>, Problem> {
+        let params = Self::of_uri(uri)?;
+        let given: Vec<&str> = params.0.iter().filter(|(n, _)| n == MIN_POSITION).map(|(_, v)| v.as_str()).collect();
+        let junk = || Problem::new(Code::InvalidParameter, "min_position is a position of an answer: <partition>:<n>");
+        if given.len() > limits::MIN_POSITIONS {
+            return Err(junk());
+        }
+        given.into_iter().map(|text| LogPosition::parse(text).ok_or_else(junk)).collect()
     }
 
     #[must_use]
@@ -86,8 +110,9 @@ mod tests {
 
     #[test]
     fn unknown_and_repeated_parameters_are_refused() {
-        let judge =
-            |template: &str, uri: &'static str| check(template, &Uri::from_static(uri)).map_err(|problem| problem.code);
+        let judge = |template: &str, uri: &'static str| {
+            check(true, template, &Uri::from_static(uri)).map_err(|problem| problem.code)
+        };
         let seats = "/v1/performances/{id}/seats";
         assert_eq!(judge(seats, "/x?section=A&status=held"), Ok(()));
         assert_eq!(judge(seats, "/x?Section=A"), Err(Code::UnknownParameter));
@@ -96,5 +121,14 @@ mod tests {
         assert_eq!(judge("/v1/orders/{id}", "/x?"), Ok(()));
         assert_eq!(judge("/v1/orders/{id}/events", "/x?last_event_id=1:2&ticket=t"), Ok(()));
         assert_eq!(judge("/v1/orders/{id}/events", "/x?resume=all"), Err(Code::UnknownParameter));
+        assert_eq!(judge("/v1/orders/{id}", "/x?min_position=1:2&min_position=3:4"), Ok(()));
+        assert_eq!(judge("/v1/orders/{id}/events", "/x?min_position=1:2"), Err(Code::UnknownParameter));
+        assert_eq!(judge("/livez", "/x?min_position=1:2"), Err(Code::UnknownParameter));
+        let command = check(false, "/v1/stores", &Uri::from_static("/x?min_position=1:2"));
+        assert_eq!(command.map_err(|problem| problem.code), Err(Code::UnknownParameter));
+        let positions = Params::min_positions(&Uri::from_static("/x?min_position=1:2&a=b&min_position=3:4"));
+        assert_eq!(positions.map(|all| all.len()).map_err(|problem| problem.code), Ok(2));
+        let junk = Params::min_positions(&Uri::from_static("/x?min_position=1:2&min_position=junk"));
+        assert_eq!(junk.map_err(|problem| problem.code), Err(Code::InvalidParameter));
     }
 }

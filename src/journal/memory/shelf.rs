@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::events::{Chain, Record};
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
-use crate::journal::{PartitionBatch, PartitionState, Snapshot, Unit};
+use crate::journal::{PartitionBatch, PartitionState, Snapshot, Unit, units};
 use crate::timestamp::Timestamp;
 
 #[derive(Debug, Default)]
@@ -102,21 +102,9 @@ impl Shelf {
         self.versions.range(from..=to).filter_map(|(_, position)| self.rows.get(position))
     }
 
-    /// At least one unit and at most `limit` records if that is more, never part of a unit.
+    /// Whole units after `after`, about `limit` records of them.
     pub fn after(&self, after: Position, limit: usize) -> Vec<Record> {
-        let mut found = Vec::new();
-        let mut complete = 0;
-        for record in self.rows.range(after.next()..).map(|(_, record)| record) {
-            if found.len() >= limit && complete > 0 {
-                break;
-            }
-            found.push(record.clone());
-            if record.unit_last {
-                complete = found.len();
-            }
-        }
-        found.truncate(complete);
-        found
+        units::whole(self.rows.range(after.next()..).map(|(_, record)| record.clone()), limit)
     }
 
     pub fn latest_of(&self, prefix: &str, up_to: Position) -> Vec<Record> {

@@ -19,6 +19,7 @@ use crate::ids::{LogPosition, Position, StreamId, Version};
 use crate::limits;
 use crate::live::frame;
 use crate::live::topics::{Topic, store};
+use crate::telemetry;
 
 /// The bytes of one SSE stream: `retry:` first, then frames and heartbeats. Ends when the topic ends or the node stops.
 pub struct Watch {
@@ -182,7 +183,7 @@ impl Following {
                 Pulled::Some => Ok(true),
                 Pulled::Nothing => Ok(false),
                 Pulled::Behind => {
-                    metrics::counter!("onsale_live_resets_total").increment(1);
+                    metrics::counter!(telemetry::RESETS).increment(1);
                     *cursor = room.start(true, out)?;
                     Ok(true)
                 }

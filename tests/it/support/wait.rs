@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use onsale::clock::{Clock, SystemClock};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -13,13 +15,13 @@ pub async fn until<T: Debug, F: Future<Output = T>>(
     enough: impl Fn(&T) -> bool,
 ) -> T {
     let mut ticks = tokio::time::interval(LOOK);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = SystemClock.elapsed() + PATIENCE;
     loop {
         ticks.tick().await;
         let seen = look().await;
         if enough(&seen) {
             return seen;
         }
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}; last seen: {seen:?}");
+        assert!(SystemClock.elapsed() < deadline, "waited in vain for {what}; last seen: {seen:?}");
     }
 }

@@ -1,8 +1,19 @@
 //! Does a watcher who starts, comes back or falls behind miss nothing and get nothing twice?
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::*;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::facts::*;
+use super::seen::*;
+use super::world::*;
+use crate::events::Event;
+use crate::ids::{LogPosition, Partition, PerformanceId, Position, StreamId, Version};
+use crate::limits;
+use crate::live::hub::{Heartbeat, Resume};
+use crate::live::topics::Topic;
 
 #[derive(Clone, Debug)]
 enum Act {

@@ -1,7 +1,18 @@
 //! Does each kind of stream say what the contract says, and do topics leave when nobody needs them?
 
-use super::*;
-use crate::live::topics::SeatStatus;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::facts::*;
+use super::seen::*;
+use super::world::*;
+use crate::events::{Event, coupon};
+use crate::ids::{AccountId, CouponId, Hash16, OrderId, PerformanceId, SeatId, StreamId, TaskId, Version};
+use crate::limits;
+use crate::live::frame;
+use crate::live::hub::{Heartbeat, Resume, WatchError};
+use crate::live::topics::{SeatStatus, Topic};
 
 #[tokio::test]
 async fn one_act_is_one_frame() {
