@@ -49,7 +49,7 @@ pub enum StartError {
     Claim(#[from] ClaimError),
     #[error("cannot listen on {address}: {source}; stop the other program or choose another address with --listen")]
     Listen { address: String, source: std::io::Error },
-    #[error("{path}: {source}")]
+    #[error("the data directory {path} cannot be made: {source}")]
     Directory { path: String, source: std::io::Error },
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -203,6 +203,9 @@ impl Config {
         if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
             return wrong("database.url", "must start with postgres:// or sqlite:".to_owned());
         }
+        if url == "sqlite:" {
+            return wrong("database.url", "names no directory; sqlite:DIR does".to_owned());
+        }
         if self.auth.access_key.is_set() != self.auth.ticket_key.is_set() {
             return wrong(
                 "auth.access_key",
@@ -280,10 +283,16 @@ fn put(merged: &mut Table, section: &str, key: &str, value: Value, place: &str) 
     };
     if !slot.same_type(&value) {
         let (wanted, found) = (slot.type_str(), value.type_str());
-        return Err(ConfigError::new(place, format!("{section}.{key} must be a {wanted}, not a {found}")));
+        return Err(ConfigError::new(place, format!("{section}.{key} must be {}, not {}", a(wanted), a(found))));
     }
     *slot = value;
     Ok(())
+}
+
+/// `a string`, `an integer`.
+fn a(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {kind}")
 }
 
 /// What exists instead, for the message about a name that does not.

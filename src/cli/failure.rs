@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::app::StartError;
+use crate::auth::KeyError;
 use crate::config::ConfigError;
 use crate::fault::Fault;
 use crate::journal::open::OpenError;
@@ -88,6 +89,8 @@ impl From<StartError> for Failure {
         match error {
             StartError::Config(error) => error.into(),
             StartError::Open(error) => error.into(),
+            // The disk's fault, not the operator's choice.
+            StartError::Keys(KeyError::File { .. }) => Self::of(error.to_string()),
             StartError::Keys(_) => Self::configuration(format!("wrong configuration: {error}")),
             _ => Self::of(error.to_string()),
         }

@@ -39,10 +39,11 @@ fn flags_win_over_environment_over_file_over_defaults() {
 fn mistakes_name_the_key_and_the_line() {
     let table = [
         ("\n[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n", "my.toml:4: unknown key server.lissten"),
-        ("[server]\nlisten = 8080\n", "my.toml:2: server.listen must be a string, not a integer"),
+        ("[server]\nlisten = 8080\n", "my.toml:2: server.listen must be a string, not an integer"),
         ("[nonsense]\nx = 1\n", "my.toml:1: unknown section [nonsense]"),
         ("server = 1\n", "my.toml:1: server must be a section"),
         ("[database]\npartitions = 0\n", "database.partitions: must be 1 to"),
+        ("[database]\nurl = \"sqlite:\"\n", "database.url: names no directory"),
         ("[database]\npartitions = 70000\n", "database.partitions"),
         ("[log]\nformat = \"xml\"\n", "log.format"),
         ("[server]\nlisten = \"8080\"\n", "server.listen: must be an address"),

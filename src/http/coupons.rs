@@ -181,6 +181,8 @@ pub struct TaskAccepted {
     task_id: TaskId,
     status_url: String,
     events_url: String,
+    #[schema(value_type = String)]
+    position: LogPosition,
 }
 
 /// The result as `live::CouponTaskView` writes it, for the document.
@@ -272,7 +274,7 @@ pub async fn issue(
     let at_once = prefer.at_once() && !outcome.replayed;
     let answer = if at_once {
         let (task_id, events_url) = (issued.task_id, format!("{status_url}/events"));
-        let body = TaskAccepted { task_id, status_url: status_url.clone(), events_url };
+        let body = TaskAccepted { task_id, status_url: status_url.clone(), events_url, position: outcome.position };
         Answer::json(StatusCode::ACCEPTED, &body)?.at(&status_url)
     } else {
         let view = CouponTaskView::issued(issued.task_id, issued.serial, outcome.at, outcome.position);

@@ -13,6 +13,7 @@ pub mod streams;
 
 mod accounts;
 mod coupons;
+mod document;
 mod orders;
 mod performances;
 mod seats;
@@ -25,8 +26,6 @@ mod venues;
 
 use axum::{Router, middleware};
 use utoipa::OpenApi;
-use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -88,7 +87,7 @@ fn table() -> OpenApiRouter<Shared> {
 /// The whole edge, ready to be served.
 pub fn router(handles: Handles) -> Router {
     let (routes, mut document) = table().split_for_parts();
-    say_min_position(&mut document);
+    document::complete(&mut document);
     let document = document.to_json().unwrap_or_default();
     let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone());
     routes
@@ -97,19 +96,4 @@ pub fn router(handles: Handles) -> Router {
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(|| async { Problem::not_found() })
         .layer(middleware::from_fn_with_state(around, edge::around))
-}
-
-/// What every reading takes stands in the document at every reading.
-fn say_min_position(document: &mut utoipa::openapi::OpenApi) {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    let parameter = ParameterBuilder::new()
-        .name(extract::MIN_POSITION)
-        .parameter_in(ParameterIn::Query)
-        .description(Some("Wait, 2 s at the most, until the log has reached this position of an earlier answer."))
-        .schema(Some(ArrayBuilder::new().items(text)))
-        .build();
-    let readings = document.paths.paths.iter_mut().filter(|(path, _)| extract::takes_min_position(path));
-    for operation in readings.filter_map(|(_, item)| item.get.as_mut()) {
-        operation.parameters.get_or_insert_default().push(utoipa::openapi::RefOr::T(parameter.clone()));
-    }
 }

@@ -17,7 +17,7 @@ use crate::auth::{Principal, Role};
 use crate::domain::order::{Command, Order, Place};
 use crate::events::OrderEvent;
 use crate::fault::Fault;
-use crate::ids::{OrderId, PerformanceId, SeatId, StreamId};
+use crate::ids::{LogPosition, OrderId, PerformanceId, SeatId, StreamId};
 use crate::limits;
 use crate::live::{Hub, OrderView, Topic};
 
@@ -107,6 +107,8 @@ pub struct OrderAccepted {
     order_id: OrderId,
     status_url: String,
     events_url: String,
+    #[schema(value_type = String)]
+    position: LogPosition,
 }
 
 /// The buyer, the performance's seller and admins; to everybody else there is no such order.
@@ -137,14 +139,15 @@ pub async fn place(
     let command = dispatch.execute::<Order>(StreamId::order(&order_id), Command::Place(place), request);
     let outcome = prefer.patience(command).await?;
     let at_once = prefer.at_once() && !outcome.replayed;
-    let answer = if at_once { accepted(order_id)? } else { placed(&hub, &order_id, outcome).await? };
+    let answer = if at_once { accepted(order_id, outcome.position)? } else { placed(&hub, &order_id, outcome).await? };
     Ok(answer.preferred(prefer, at_once).done())
 }
 
-fn accepted(order_id: OrderId) -> Result<Answer, Problem> {
+fn accepted(order_id: OrderId, position: LogPosition) -> Result<Answer, Problem> {
     let status_url = format!("/v1/orders/{order_id}");
-    let body = OrderAccepted { order_id, events_url: format!("{status_url}/events"), status_url: status_url.clone() };
-    Ok(Answer::json(StatusCode::ACCEPTED, &body)?.at(&status_url))
+    let (events_url, location) = (format!("{status_url}/events"), status_url.clone());
+    let body = OrderAccepted { order_id, status_url, events_url, position };
+    Ok(Answer::json(StatusCode::ACCEPTED, &body)?.at(&location))
 }
 
 /// A new order is made of its own fact; a repetition gets the order as it was then, which is the same.

@@ -9,6 +9,7 @@ mod bad_input;
 mod commands;
 mod coupons;
 mod crash;
+mod operators;
 mod sale;
 mod stores;
 mod streams;

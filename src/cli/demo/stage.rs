@@ -29,6 +29,7 @@ pub struct Stage {
     pub performance: String,
     pub coupon: String,
     pub coupon_stock: u64,
+    spare_coupon: String,
     /// Each with the token of its payment source.
     pub stores: Vec<(String, String)>,
     member: String,
@@ -68,6 +69,12 @@ impl Stage {
             "discount": {"kind": "amount", "value": 5_000, "currency": "KRW"},
         });
         let coupon = client.create("/v1/coupons", &seller, &coupon).await?;
+        // The reader's own: the crowd knows nothing of it, so that a pasted line finds one whenever it is pasted.
+        let spare = json!({
+            "name": "one for you", "stock": 1_000, "opens_at": Timestamp(0), "closes_at": opens_at.plus(DAY),
+            "valid_until": opens_at.plus(7 * DAY), "discount": {"kind": "percent", "value": 10},
+        });
+        let spare = client.create("/v1/coupons", &seller, &spare).await?;
         let mut stores = Vec::new();
         for name in ["Lobby", "Terrace"] {
             let store = client.create("/v1/stores", &seller, &json!({"name": name})).await?;
@@ -79,6 +86,7 @@ impl Stage {
             performance: performance.text("performance_id").to_owned(),
             coupon: coupon.text("coupon_id").to_owned(),
             coupon_stock: COUPON_STOCK,
+            spare_coupon: spare.text("coupon_id").to_owned(),
             member: sign(keys, "demo-member", Role::Member, None)?,
             admin: sign(keys, "demo-admin", Role::Admin, None)?,
             display: sign(keys, "demo-display", Role::Display, stores.first().map(|(id, _)| id.as_str()))?,
@@ -116,7 +124,7 @@ impl Stage {
     pub fn curls(&self) -> Result<[String; 5], Failure> {
         let here = std::env::current_dir().map_err(|e| Failure::of(format!("no current directory: {e}")))?;
         let env = here.join(ENV_FILE).display().to_string().replace('\'', r"'\''");
-        let (performance, coupon) = (&self.performance, &self.coupon);
+        let (performance, coupon) = (&self.performance, &self.spare_coupon);
         let store = self.stores.first().map_or("", |(id, _)| id);
         let paid_at = SystemClock.wall();
         let json = "-H 'content-type: application/json'";

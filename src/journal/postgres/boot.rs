@@ -20,6 +20,8 @@ pub async fn migrate(url: &str, partitions: Option<u16>) -> Result<(), OpenError
     let mut conn =
         connect(&connect_to).await.map_err(|detail| OpenError::NotReachable { place: place.clone(), detail })?;
     let failed = |e: sqlx::Error| opening(&place, &e);
+    // That things are there already is what a second migration is about.
+    run(&mut conn, "SET client_min_messages = warning").await.map_err(failed)?;
     // An index over a large log takes longer than any sale's statement.
     run(&mut conn, "SET statement_timeout = 0").await.map_err(failed)?;
     run(&mut conn, "BEGIN").await.map_err(failed)?;
@@ -35,6 +37,10 @@ async fn migrate_inside(conn: &mut PgConnection, partitions: Option<u16>, place:
     lock.execute(&mut *conn).await.map_err(failed)?;
     run(conn, include_str!("migrations_table.sql")).await.map_err(failed)?;
     let found: i64 = sqlx::query_scalar(include_str!("schema.sql")).fetch_one(&mut *conn).await.map_err(failed)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
+    }
     let done = usize::try_from(found).unwrap_or(0);
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         run(conn, migration).await.map_err(failed)?;

@@ -40,6 +40,11 @@ impl PostgresJournal {
     pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
         let place = without_secrets(url);
         let connect_to = connect::options(url)?;
+        // A pool only says that it waited in vain; one connection says why.
+        let first = connect::connect(&connect_to).await;
+        let first = first.map_err(|detail| OpenError::NotReachable { place: place.clone(), detail })?;
+        // It has done its work, however it ends.
+        let _ended = sqlx::Connection::close(first).await;
         let readers = connect::readers(&connect_to).await.map_err(|e| error::opening(&place, &e))?;
         let partitions = boot::check(&readers, options.partitions, &place).await?;
         let kinds = read::kinds(&readers).await;
