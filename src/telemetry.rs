@@ -52,12 +52,12 @@ metrics_table! {
     LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";
     ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
-    TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines applied.";
+    TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines that had come and were handed to their actors.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
     LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
-    TOPICS = "onsale_topics", Gauge, Count, "Topics that somebody watches.";
-    RESETS = "onsale_watcher_resets_total", Counter, Count, "Watchers that had to start over from a snapshot.";
+    TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
+    RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
     HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `class` of their status (2xx, 4xx …).";
     HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer.";

@@ -1,4 +1,8 @@
 //! Do the two SQL logs keep the contract of `journal/mod.rs`? What both must do, and what only one can be asked.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "test servers are found through the environment and timed by real clocks"
+)]
 
 mod conformance;
 mod lost;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::boot::run;
 use super::connect::{apart, connect};
 use super::read;
+use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::ids::NodeId;
 use crate::journal::rows::{self, Moment};
@@ -28,6 +29,7 @@ pub struct Lease(Arc<Inner>);
 
 struct Inner {
     options: PgConnectOptions,
+    clock: Arc<dyn Clock>,
     /// Tells two processes apart that were given one name.
     session: Uuid,
     /// One claim at a time. No heartbeat ever waits for it.
@@ -55,8 +57,9 @@ enum Tried {
 }
 
 impl Lease {
-    pub fn new(options: PgConnectOptions, session: Uuid) -> Self {
-        Self(Arc::new(Inner { options, session, claiming: Mutex::default(), held: Mutex::default() }))
+    pub fn new(options: PgConnectOptions, session: Uuid, clock: Arc<dyn Clock>) -> Self {
+        let (claiming, held) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { options, clock, session, claiming, held }))
     }
 
     /// Waits as long as a dead node's lease may last.
@@ -84,12 +87,12 @@ impl Lease {
 impl Inner {
     async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
         let _alone = self.claiming.lock().await;
-        let give_up = Instant::now() + limits::LEASE + limits::LEASE_MARGIN;
+        let give_up = self.clock.elapsed() + limits::LEASE + limits::LEASE_MARGIN;
         let mut seat = None;
         loop {
             match self.try_claim(node, &mut seat).await? {
                 Tried::Claimed(claim) => return Ok(claim),
-                Tried::Busy(holder) if Instant::now() >= give_up => return Err(ClaimError::Held { holder }),
+                Tried::Busy(holder) if self.clock.elapsed() >= give_up => return Err(ClaimError::Held { holder }),
                 Tried::Busy(_) => sleep(limits::LEASE_MARGIN / 5).await,
             }
         }

@@ -54,7 +54,7 @@ impl PostgresJournal {
             partitions,
             readers,
             writer: Writer::new(&connect_to, session, kinds),
-            lease: Lease::new(connect_to, session),
+            lease: Lease::new(connect_to, session, options.clock),
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::limits;
 use crate::live::frame;
 use crate::live::frame::Frame;
 use crate::live::topics::{Fold, SeatMap, Topic, Unit};
+use crate::telemetry;
 
 pub(super) struct Room {
     pub topic: Topic,
@@ -184,6 +185,7 @@ impl Room {
             let snapshot = open.snapshot()?;
             let next = snapshot.as_ref().map_or_else(|| open.ring.end(), |(next, _)| *next);
             if reset {
+                metrics::counter!(telemetry::RESETS).increment(1);
                 // Without a snapshot the reset itself names the place to come back to.
                 let last = LogPosition { partition: self.partition, position: open.last };
                 out.push_back(frame::reset(snapshot.is_none().then_some(last)));

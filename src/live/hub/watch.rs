@@ -19,7 +19,6 @@ use crate::ids::{LogPosition, Position, StreamId, Version};
 use crate::limits;
 use crate::live::frame;
 use crate::live::topics::{Topic, store};
-use crate::telemetry;
 
 /// The bytes of one SSE stream: `retry:` first, then frames and heartbeats. Ends when the topic ends or the node stops.
 pub struct Watch {
@@ -183,7 +182,6 @@ impl Following {
                 Pulled::Some => Ok(true),
                 Pulled::Nothing => Ok(false),
                 Pulled::Behind => {
-                    metrics::counter!(telemetry::RESETS).increment(1);
                     *cursor = room.start(true, out)?;
                     Ok(true)
                 }
