@@ -62,6 +62,7 @@ impl Stream {
 
     /// The next event, which must be there.
     pub async fn frame(&mut self) -> Frame {
-        self.next().await.expect("one more frame")
+        let frame = self.next().await;
+        frame.unwrap_or_else(|| panic!("no more frames in a stream that began with {}: {}", self.status, self.text))
     }
 }
