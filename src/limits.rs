@@ -128,6 +128,9 @@ pub const HEADER_BYTES: usize = 16 << 10;
 /// Body of one request, in bytes; a venue's may be larger.
 pub const BODY_BYTES: usize = 64 << 10;
 pub const VENUE_BODY_BYTES: usize = 2 << 20;
+/// Of a body that is too large, so much is read (and for so long) to let its sender hear the answer.
+pub const DISCARDED_BYTES: usize = 4 << 20;
+pub const DISCARDING_TIME: Duration = Duration::from_secs(1);
 /// Open connections of a node.
 pub const CONNECTIONS: usize = 20_000;
 /// Grace for running requests after SIGTERM.

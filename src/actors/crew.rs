@@ -56,13 +56,27 @@ pub struct Crew<A: Aggregate> {
 }
 
 impl<A: Aggregate> Crew<A> {
+    /// Everybody that `command` needs. Most commands need nobody: the way to the others is kept out of the memory of
+    /// the actors that never take it.
     pub async fn gather(
         node: &Arc<Node>,
         partition: Partition,
         cell: &Cell<A>,
         command: &A::Command,
     ) -> Result<Self, Fault> {
-        let Involved { mut parts, context } = A::involves(&cell.state, command);
+        let involved = A::involves(&cell.state, command);
+        if involved.parts.is_empty() && involved.context.is_none() {
+            return Ok(Self { parts: Vec::new(), context: None });
+        }
+        Box::pin(Self::borrow(node, partition, involved)).await
+    }
+
+    async fn borrow(
+        node: &Arc<Node>,
+        partition: Partition,
+        involved: Involved<<A::Part as Aggregate>::Command>,
+    ) -> Result<Self, Fault> {
+        let Involved { mut parts, context } = involved;
         parts.sort_by(|(a, _), (b, _)| a.cmp(b));
         parts.dedup_by(|(a, _), (b, _)| a == b);
         let context = match context {

@@ -29,7 +29,7 @@ pub struct Handle {
     /// `ActorRef<Message<A>>` of the stream's aggregate.
     actor: Box<dyn Any + Send + Sync>,
     /// Asks the actor to leave, without knowing its type.
-    leave: fn(&Lease),
+    leave: fn(Lease),
     /// Ends the actor, without knowing its type.
     stop: fn(&Handle),
     generation: u64,
@@ -43,6 +43,11 @@ pub type Lease = Arc<Handle>;
 impl Handle {
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The actor leaves, unless somebody else is about to speak to it or its units are under way.
+    pub fn ask_to_leave(self: Lease) {
+        (self.leave)(self);
     }
 
     /// Sends a message that carries the lease, if it carries one.
@@ -209,7 +214,7 @@ impl Registry {
                 if let Slot::Awake(handle) = slot
                     && now.as_secs().saturating_sub(handle.last_used.load(Ordering::Relaxed)) >= idle.as_secs()
                 {
-                    (handle.leave)(handle);
+                    handle.clone().ask_to_leave();
                 }
             }
         }
@@ -272,7 +277,7 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
     Ok(Arc::new(Handle {
         stream,
         actor: Box::new(actor),
-        leave: |handle| drop(Handle::cast::<A>(handle.clone(), Message::Leave)),
+        leave: |lease| drop(Handle::cast::<A>(lease, Message::Leave)),
         stop: |handle| {
             if let Some(actor) = handle.actor.downcast_ref::<ActorRef<Message<A>>>() {
                 actor.stop(None);

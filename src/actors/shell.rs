@@ -65,13 +65,17 @@ impl<A: Aggregate> Shell<A> {
         Self { node, partition, aggregate: PhantomData }
     }
 
-    async fn run(&self, cell: &mut Cell<A>, run: Run<A>) {
+    async fn run(&self, cell: &mut Cell<A>, run: Run<A>, lease: &Lease) {
         let Run { command, request, reply, permit } = run;
         self.apply_due(cell).await;
+        let leaving = (!A::STAYS).then(|| lease.clone());
         let answer = move |result| {
             drop(permit);
             // A caller that went away does not need the answer; the command happened all the same.
             let _ = reply.send(result);
+            if let Some(lease) = leaving {
+                lease.ask_to_leave();
+            }
         };
         match Crew::gather(&self.node, self.partition, cell, &command).await {
             Ok(crew) => decision::run(&self.node, self.partition, cell, crew, &command, &request, Box::new(answer)),
@@ -170,7 +174,7 @@ impl<A: Aggregate> Actor for Shell<A> {
         let Some(cell) = state.as_mut() else { return Ok(()) };
         let (lease, asked_to_leave) = match message {
             Message::Run(run, lease) => {
-                self.run(cell, *run).await;
+                self.run(cell, *run, &lease).await;
                 (lease, false)
             }
             Message::Look(look, lease) => {

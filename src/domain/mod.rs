@@ -99,6 +99,9 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// Raised when the shape of `State` changes, so that older snapshots are ignored.
     const SNAPSHOT_VERSION: u16 = 1;
 
+    /// Is a stream asked again soon after a command? If not, its actor leaves as soon as the answer is durable.
+    const STAYS: bool = true;
+
     /// Holds only what some rule reads.
     type State: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
     type Event: NounEvent + std::fmt::Debug;

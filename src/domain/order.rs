@@ -119,6 +119,8 @@ fn check_sale(terms: &Terms, at: Timestamp) -> Result<(), Refusal> {
 
 impl Aggregate for Order {
     const NOUN: &'static str = "order";
+    // Placed now, paid or expired minutes later: tens of thousands of them would fill the memory that seats need.
+    const STAYS: bool = false;
     type State = State;
     type Event = OrderEvent;
     type Command = Command;

@@ -347,3 +347,26 @@ async fn a_cancelled_begin_loses_no_later_write() {
     conn.close().await.unwrap();
     database.drop_it().await;
 }
+
+/// A pool that throws every connection away still answers, a hundred times slower.
+#[tokio::test]
+async fn readings_share_their_connections() {
+    let database = postgres::database().await;
+    let journal = serve(&Target::Postgres { url: database.url.clone() }).await;
+    let sessions = async || -> Vec<i32> {
+        let mut conn = PgConnection::connect(&database.url).await.expect("the test server answers");
+        let ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'onsale' AND datname = current_database() ORDER BY pid";
+        sqlx::query_scalar(ours).fetch_all(&mut conn).await.expect("sessions can be listed")
+    };
+    for _ in 0..4 {
+        journal.heads().await.expect("the log answers");
+    }
+    let before = sessions().await;
+    for _ in 0..20 {
+        journal.heads().await.expect("the log answers");
+        journal.load(&[stream(Partition(0), "nobody")]).await.expect("the log answers");
+    }
+    let after = sessions().await;
+    assert!(before.iter().any(|pid| after.contains(pid)), "{before:?} were all replaced by {after:?}");
+    database.drop_it().await;
+}

@@ -35,21 +35,39 @@ impl<T: Input, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let too_large = || Problem::new(Code::BodyTooLarge, format!("the body may have {} bytes", T::LIMIT));
         if declared_length(&parts.headers).is_some_and(|length| length > T::LIMIT) {
+            discard(&mut body).await;
             return Err(too_large());
         }
-        let collected = tokio::time::timeout(limits::BODY_TIME, Limited::new(body, T::LIMIT).collect()).await;
+        let collected = tokio::time::timeout(limits::BODY_TIME, Limited::new(&mut body, T::LIMIT).collect()).await;
         let bytes = match collected {
             Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                discard(&mut body).await;
+                return Err(too_large());
+            }
             Ok(Err(_)) => return Err(Problem::new(Code::MalformedBody, "the body broke off")),
             Err(_) => return Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time")),
         };
         let value = read(&parts.headers, &bytes)?;
         Ok(Self { value, hash: Hash16::of("body", &[&bytes]) })
     }
+}
+
+/// Reads some of a refused body and forgets it: a connection that is closed with unread bytes takes the answer with it.
+async fn discard(body: &mut axum::body::Body) {
+    let reading = async {
+        let mut left = limits::DISCARDED_BYTES;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(1, Bytes::len));
+        }
+    };
+    // Whoever sends slowly loses the answer.
+    let _ = tokio::time::timeout(limits::DISCARDING_TIME, reading).await;
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {

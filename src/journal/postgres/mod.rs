@@ -27,6 +27,7 @@ use crate::clock::Entropy;
 use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
+use crate::limits;
 use crate::timestamp::Timestamp;
 
 pub struct PostgresJournal {
@@ -47,7 +48,7 @@ impl PostgresJournal {
         let _ended = sqlx::Connection::close(first).await;
         let readers = connect::readers(&connect_to).await.map_err(|e| error::opening(&place, &e))?;
         let partitions = boot::check(&readers, options.partitions, &place).await?;
-        let kinds = read::kinds(&readers).await;
+        let kinds = answered(read::kinds(&readers)).await;
         let kinds = kinds.map_err(|e| OpenError::NotReachable { place, detail: e.to_string() })?;
         let session = Entropy::from_system().uuid(options.clock.wall());
         Ok(Self {
@@ -57,6 +58,12 @@ impl PostgresJournal {
             lease: Lease::new(connect_to, session, options.clock),
         })
     }
+}
+
+/// A reading that does not end is given up: the node must not wait for a connection that nobody answers on any more.
+async fn answered<T>(reading: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let late = |_| Err(Fault::unavailable("the log does not answer"));
+    tokio::time::timeout(limits::STATEMENT_ANSWER, reading).await.unwrap_or_else(late)
 }
 
 #[async_trait]
@@ -90,34 +97,34 @@ impl Journal for PostgresJournal {
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
-        read::load(&self.readers, self.partitions, streams).await
+        answered(read::load(&self.readers, self.partitions, streams)).await
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
         match stream.partition(self.partitions) {
-            Some(partition) => read::stream(&self.readers, (partition, stream), after, limit).await,
+            Some(partition) => answered(read::stream(&self.readers, (partition, stream), after, limit)).await,
             None => Ok(Vec::new()),
         }
     }
 
     async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
-        read::partition(&self.readers, partition, after, limit).await
+        answered(read::partition(&self.readers, partition, after, limit)).await
     }
 
     async fn latest_of(&self, partition: Partition, prefix: &str, up_to: Position) -> Result<Vec<Record>, Fault> {
-        read::latest_of(&self.readers, partition, prefix, up_to).await
+        answered(read::latest_of(&self.readers, partition, prefix, up_to)).await
     }
 
     async fn heads(&self) -> Result<Vec<Position>, Fault> {
-        read::heads(&self.readers).await
+        answered(read::heads(&self.readers)).await
     }
 
     async fn timers(&self, partition: Partition) -> Result<Vec<(StreamId, Timestamp)>, Fault> {
-        read::timers(&self.readers, partition).await
+        answered(read::timers(&self.readers, partition)).await
     }
 
     async fn kinds(&self) -> Result<Vec<(String, u16)>, Fault> {
-        read::kinds(&self.readers).await
+        answered(read::kinds(&self.readers)).await
     }
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
@@ -125,6 +132,6 @@ impl Journal for PostgresJournal {
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {
-        read::note(&self.readers, event).await
+        answered(read::note(&self.readers, event)).await
     }
 }

@@ -39,15 +39,16 @@ pub async fn load(pool: &PgPool, partitions: u16, streams: &[StreamId]) -> Resul
     // A name that belongs nowhere has no events: number -1 finds none.
     let numbers: Vec<i32> = streams.iter().map(|s| s.partition(partitions).map_or(-1, |p| i32::from(p.0))).collect();
     let names: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
+    let mut conn = pool.acquire().await.map_err(fault)?;
     let snapshots = sqlx::query(include_str!("load_snapshots.sql")).bind(&numbers).bind(&names);
-    for row in snapshots.fetch_all(pool).await.map_err(fault)? {
+    for row in snapshots.fetch_all(&mut *conn).await.map_err(fault)? {
         let (index, snapshot) = snapshot(&row).map_err(fault)?;
         loaded[index].snapshot = Some(snapshot);
     }
     let after = |l: &Loaded| l.snapshot.as_ref().map_or(0, |s| signed(s.version.0));
     let after: Vec<i64> = loaded.iter().map(after).collect();
     let tails = sqlx::query(include_str!("load.sql")).bind(numbers).bind(names).bind(after);
-    for row in tails.fetch_all(pool).await.map_err(fault)? {
+    for row in tails.fetch_all(&mut *conn).await.map_err(fault)? {
         let index: i64 = row.try_get(20).map_err(fault)?;
         let index = usize::try_from(index).map_err(|_| Fault::internal("a negative index"))?;
         loaded[index].tail.push(rows::record(&row).map_err(fault)?);
