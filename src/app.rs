@@ -102,8 +102,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let journal = open_journal(config, Role::Serve).await?;
     let node = node_id(config, &entropy);
-    let claimed_at = clock.elapsed();
     let claim = journal.claim(&node).await?;
+    // The claim may have waited for a dead node's lease; ours counts from a heartbeat of our own.
+    let claimed_at = clock.elapsed();
+    journal.heartbeat(&node).await?;
     let setup = Setup {
         journal: journal.clone(),
         claim,

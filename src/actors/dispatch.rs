@@ -52,7 +52,7 @@ impl Dispatch {
         request: &Arc<Request>,
     ) -> Result<Accepted<A::Event>, CommandError> {
         let permit = self.node.admission.admit(partition)?;
-        let lease = self.wake::<A>(partition, stream).await?;
+        let lease = self.wake_with_parts::<A>(partition, stream, &command).await?;
         let (reply, told) = oneshot::channel();
         let run = Box::new(Run { command, request: request.clone(), reply, permit });
         self.send(partition, lease, |lease| Message::<A>::Run(run, lease)).await?;
@@ -118,6 +118,26 @@ impl Dispatch {
         });
         self.send(partition, lease, |lease| Message::<A>::Look(look, lease)).await?;
         told.await.unwrap_or(Err(Fault::Superseded))
+    }
+
+    /// Wakes the lead and, with the same look into the log, those whom it will need if it is new: a guess that costs
+    /// nothing when it is wrong, since the lead gathers its crew by itself.
+    async fn wake_with_parts<A: Aggregate>(
+        &self,
+        partition: Partition,
+        stream: &StreamId,
+        command: &A::Command,
+    ) -> Result<Lease, Fault> {
+        let parts = A::involves(&A::State::default(), command).parts;
+        if parts.is_empty() {
+            return self.wake::<A>(partition, stream).await;
+        }
+        let parts: Vec<StreamId> = parts.into_iter().map(|(part, _)| part).collect();
+        let (lead, _guessed) = tokio::join!(
+            self.wake::<A>(partition, stream),
+            self.node.registry.wake::<A::Part>(&self.node, partition, &parts),
+        );
+        lead
     }
 
     async fn wake<A: Aggregate>(&self, partition: Partition, stream: &StreamId) -> Result<Lease, Fault> {

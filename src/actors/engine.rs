@@ -24,7 +24,8 @@ use crate::journal::lane::{Lane, LaneParts};
 use crate::journal::{Claim, ClaimError, SharedJournal};
 use crate::{limits, telemetry};
 
-/// What an engine is made of. The claim was made at `claimed_at` of the clock (taken before asking).
+/// What an engine is made of. The lease counts from `claimed_at` of the clock, taken
+/// before the claim or a later heartbeat was sent.
 pub struct Setup {
     pub journal: SharedJournal,
     pub claim: Claim,

@@ -355,7 +355,7 @@ async fn readings_share_their_connections() {
     let journal = serve(&Target::Postgres { url: database.url.clone() }).await;
     let sessions = async || -> Vec<i32> {
         let mut conn = PgConnection::connect(&database.url).await.expect("the test server answers");
-        let ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'onsale' AND datname = current_database() ORDER BY pid";
+        let ours = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'onsale %' AND datname = current_database() ORDER BY pid";
         sqlx::query_scalar(ours).fetch_all(&mut conn).await.expect("sessions can be listed")
     };
     for _ in 0..4 {

@@ -40,7 +40,9 @@ pub struct PostgresJournal {
 impl PostgresJournal {
     pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
         let place = without_secrets(url);
-        let connect_to = connect::options(url)?;
+        let session = Entropy::from_system().uuid(options.clock.wall());
+        // Each session's connections are known by its name: when the last of them is gone, so is the node.
+        let connect_to = connect::options(url)?.application_name(&format!("onsale {session}"));
         // A pool only says that it waited in vain; one connection says why.
         let first = connect::connect(&connect_to).await;
         let first = first.map_err(|detail| OpenError::NotReachable { place: place.clone(), detail })?;
@@ -50,7 +52,6 @@ impl PostgresJournal {
         let partitions = boot::check(&readers, options.partitions, &place).await?;
         let kinds = answered(read::kinds(&readers)).await;
         let kinds = kinds.map_err(|e| OpenError::NotReachable { place, detail: e.to_string() })?;
-        let session = Entropy::from_system().uuid(options.clock.wall());
         Ok(Self {
             partitions,
             readers,
