@@ -1,6 +1,7 @@
 //! Was the promise kept? Holds the log against the invariants, and what clients and watchers were told against the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use onsale::audit;
 use onsale::events::order::OrderSeat;
@@ -114,6 +115,7 @@ fn holds(world: &World, records: &[Record]) -> Vec<String> {
 /// C4: what each watcher saw, across all its connections, is what the log says.
 pub async fn watchers(world: &World, mut watching: JoinSet<Diary>) -> Vec<String> {
     let mut violations = Vec::new();
+    world.over.store(true, Ordering::SeqCst);
     world.hub.shutdown();
     let frames = Diary::of_log(&world.journal.dump(), &world.performance);
     while let Some(diary) = watching.join_next().await {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,6 +62,8 @@ pub async fn watch(world: Arc<World>, number: u64) -> Diary {
         let opened = world.hub.watch(Topic::Seats(world.performance.clone()), resume, Heartbeat::Comment).await;
         let mut connection = match opened {
             Ok(connection) => connection,
+            // Between two connections when the node stopped: there is nobody to come back to.
+            Err(_) if world.over.load(Ordering::SeqCst) => return diary,
             Err(WatchError::Failed(_) | WatchError::Full) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use onsale::actors::{Dispatch, Engine, Outcome, Request, Setup};
@@ -74,6 +75,8 @@ pub struct World {
     pub store: StoreId,
     pub tally: Arc<Tally>,
     pub told: Mutex<Vec<Told>>,
+    /// The node has stopped.
+    pub over: AtomicBool,
 }
 
 /// What came out of a run.
@@ -223,6 +226,7 @@ async fn open_sale(
         store: StoreId::derive(&command),
         tally,
         told: Mutex::default(),
+        over: AtomicBool::new(false),
     };
     let owner = AccountId::new("seller");
     let schedule = performance::Command::Schedule(performance::Schedule {

@@ -65,21 +65,18 @@ impl Inner {
         if self.stop.is_cancelled() {
             return Err(Closed::Stopped.into());
         }
-        let seats = matches!(topic, Topic::Seats(_));
-        if seats && self.count(|entry| matches!(entry.room.topic, Topic::Seats(_))) >= limits::SEAT_MAPS {
-            self.sweep_all();
-        }
-        let full = seats && self.count(|entry| matches!(entry.room.topic, Topic::Seats(_))) >= limits::SEAT_MAPS;
         let key = topic.key();
         let shelf = self.shelf(partition)?;
-        let mut rooms = shelf.state.lock();
-        if let Some(entry) = rooms.by_key.get_mut(&key) {
-            entry.users += 1;
-            entry.idle_since = None;
-            return Ok(Stay { inner: self.clone(), room: entry.room.clone() });
+        if let Some(stay) = self.enter_known(&mut shelf.state.lock(), &key) {
+            return Ok(stay);
         }
-        if full {
+        // Counting looks at every room of the node: only a room that would be new is worth it.
+        if matches!(topic, Topic::Seats(_)) && !self.has_room_for_seats() {
             return Err(WatchError::Full);
+        }
+        let mut rooms = shelf.state.lock();
+        if let Some(stay) = self.enter_known(&mut rooms, &key) {
+            return Ok(stay);
         }
         if !rooms.pumping {
             rooms.pumping = true;
@@ -91,6 +88,21 @@ impl Inner {
         rooms.by_key.insert(key, Entry { room: room.clone(), users: 1, idle_since: None });
         self.tracker.spawn(self.clone().load(room.clone(), rooms.cursor));
         Ok(Stay { inner: self.clone(), room })
+    }
+
+    fn enter_known(self: &Arc<Self>, rooms: &mut Rooms, key: &str) -> Option<Stay> {
+        let entry = rooms.by_key.get_mut(key)?;
+        entry.users += 1;
+        entry.idle_since = None;
+        Some(Stay { inner: self.clone(), room: entry.room.clone() })
+    }
+
+    fn has_room_for_seats(&self) -> bool {
+        let full = || self.count(|entry| matches!(entry.room.topic, Topic::Seats(_))) >= limits::SEAT_MAPS;
+        if full() {
+            self.sweep_all();
+        }
+        !full()
     }
 
     fn leave(&self, room: &Arc<Room>) {
