@@ -29,7 +29,7 @@ pub struct Cell<A: Aggregate> {
 
 impl<A: Aggregate> Cell<A> {
     /// Folds what the log has. A snapshot that does not fit is left aside only where the tail reaches back to the start.
-    pub fn fold(stream: StreamId, loaded: Loaded, generation: u64) -> Result<Self, Unfit> {
+    pub async fn fold(stream: StreamId, loaded: Loaded, generation: u64) -> Result<Self, Unfit> {
         let mut cell = Self {
             stream,
             state: A::State::default(),
@@ -44,8 +44,12 @@ impl<A: Aggregate> Cell<A> {
             cell.state = Self::unpack(&snapshot).ok_or(Unfit::Snapshot)?;
             (cell.version, cell.shown) = (snapshot.version, snapshot.position);
         }
-        for record in &loaded.tail {
+        for (index, record) in loaded.tail.iter().enumerate() {
             cell.apply(record).map_err(Unfit::Log)?;
+            if index % limits::READ_BATCH == limits::READ_BATCH - 1 {
+                // A long stream must not keep everybody else on this thread waiting.
+                tokio::task::yield_now().await;
+            }
         }
         cell.deadline = A::deadline(&cell.state);
         Ok(cell)
@@ -124,7 +128,7 @@ pub async fn fold_whole<A: Aggregate>(
         Unfit::Log(fault) => fault,
         Unfit::Snapshot => Fault::internal("there is no snapshot in an empty load"),
     };
-    let mut cell = Cell::<A>::fold(stream.clone(), Loaded::default(), generation).map_err(unfit)?;
+    let mut cell = Cell::<A>::fold(stream.clone(), Loaded::default(), generation).await.map_err(unfit)?;
     loop {
         let records = journal.read_stream(&stream, cell.version, limits::READ_BATCH).await?;
         for record in &records {

@@ -252,7 +252,7 @@ async fn load<A: Aggregate>(
     let loaded = node.loader.load(streams.clone()).await?;
     let mut handles = Vec::with_capacity(streams.len());
     for (stream, loaded) in streams.into_iter().zip(loaded) {
-        let cell = match Cell::<A>::fold(stream.clone(), loaded, generation) {
+        let cell = match Cell::<A>::fold(stream.clone(), loaded, generation).await {
             Ok(cell) => cell,
             Err(Unfit::Snapshot) => fold_whole::<A>(&node.journal, stream, generation).await?,
             Err(Unfit::Log(fault)) => {

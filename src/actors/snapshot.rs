@@ -22,7 +22,7 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
 
 async fn take<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: &StreamId) -> Result<(), Fault> {
     let loaded = node.journal.load(std::slice::from_ref(stream)).await?.pop().unwrap_or_default();
-    let cell = match Cell::<A>::fold(stream.clone(), loaded, 0) {
+    let cell = match Cell::<A>::fold(stream.clone(), loaded, 0).await {
         Ok(cell) => cell,
         Err(_) => fold_whole::<A>(&node.journal, stream.clone(), 0).await?,
     };
