@@ -31,6 +31,7 @@ use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
 use crate::live::Hub;
 use crate::live::hub::{HubParts, TaskLookup};
+use crate::projections::reads::Reads;
 use crate::{http, telemetry};
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
@@ -133,6 +134,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
+        reads: Reads::default(),
         keys: keys.clone(),
         clock,
         entropy,

@@ -1,7 +1,7 @@
 //! `onsale`: a server for on-sales, the minutes in which far more people want a thing than there are things.
 //!
 //! The modules in reading order: facts (`events`) → rules (`domain`) → where they are kept (`journal`) → who runs them
-//! (`actors`) → what is derived (`live`, `audit`) → how the world talks to it (`http`, `cli`).
+//! (`actors`) → what is derived (`projections`, `live`, `audit`) → how the world talks to it (`http`, `cli`).
 //! `ARCHITECTURE.md` has the map with its invariants.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod events;
 pub mod http;
 pub mod journal;
 pub mod live;
+pub mod projections;
 
 pub mod app;
 pub mod cli;

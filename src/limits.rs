@@ -113,6 +113,9 @@ pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
 
 /// A reading waits that long for the position that it named.
 pub const READ_WAIT: Duration = Duration::from_secs(2);
+/// Items of one page of a list: when nobody says, and at most.
+pub const LIST_DEFAULT: usize = 50;
+pub const LIST_MAX: usize = 200;
 /// Positions that one reading may name.
 pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.

@@ -70,7 +70,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(coupons::issue))
         .routes(routes!(coupons::task))
         .routes(routes!(coupons::task_events))
-        .routes(routes!(stores::create))
+        .routes(routes!(stores::create, stores::list))
         .routes(routes!(stores::record))
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))

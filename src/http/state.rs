@@ -12,11 +12,13 @@ use crate::actors::Dispatch;
 use crate::auth::{Keys, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
 use crate::live::Hub;
+use crate::projections::reads::Reads;
 
 /// What `app` hands over.
 pub struct Handles {
     pub dispatch: Dispatch,
     pub hub: Hub,
+    pub reads: Reads,
     pub keys: Keys,
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
@@ -58,6 +60,7 @@ macro_rules! handles {
 handles! {
     Dispatch = handles.dispatch;
     Hub = handles.hub;
+    Reads = handles.reads;
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;
     PrometheusHandle = handles.metrics;

@@ -1,6 +1,6 @@
 //! Stores: the payment feed of every counter. A device's token is good for its own store alone.
 
-// Routes: POST /v1/stores · POST /{id}/payments · POST /{id}/payments/{payment_id}/cancel · GET /{id}/payments/events
+// Routes: POST, GET /v1/stores · POST /{id}/payments · POST /{id}/payments/{payment_id}/cancel · GET /{id}/payments/events
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -10,16 +10,20 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{
-    Ask, At, At2, Body, Checks, Counters, Gate, Input, Params, Sellers, StoreWatchers, Watcher, Whole, require_role,
+    Ask, At, At2, Body, By, Checks, Counters, Gate, Input, ListOf, Listing, Params, Sellers, StoreWatchers, Watcher,
+    Whole, require_role,
 };
 use super::streams::{self, Stopping, Wish};
 use crate::actors::Dispatch;
 use crate::auth::{Principal, Role};
 use crate::domain::store::{Command, RecordPayment, Store};
 use crate::events::StoreEvent;
-use crate::ids::{LogPosition, PaymentId, StoreId, StreamId};
+use crate::ids::{AccountId, LogPosition, PaymentId, StoreId, StreamId};
 use crate::live::{Hub, Resume, Topic};
 use crate::money::Amount;
+use crate::projections::reads::Reads;
+use crate::projections::stores::{self, StoreRow};
+use crate::timestamp::Timestamp;
 
 // Requests
 
@@ -104,6 +108,26 @@ pub struct PaymentCancelled {
     position: LogPosition,
 }
 
+#[derive(Serialize, ToSchema)]
+pub struct StoreItem {
+    #[schema(value_type = String)]
+    store_id: StoreId,
+    #[schema(value_type = String)]
+    owner: AccountId,
+    name: String,
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    #[schema(value_type = String)]
+    position: LogPosition,
+}
+
+impl From<StoreRow> for StoreItem {
+    fn from(row: StoreRow) -> Self {
+        let StoreRow { store_id, owner, name, created_at, position } = row;
+        Self { store_id, owner, name, created_at, position }
+    }
+}
+
 /// To the device of another store, this one does not exist.
 fn own_store(who: &Principal, store: &StoreId) -> Result<(), Problem> {
     if who.store.as_ref() == Some(store) { Ok(()) } else { Err(Problem::not_found()) }
@@ -121,6 +145,15 @@ pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: B
     let location = format!("/v1/stores/{store_id}");
     let body = StoreCreated { store_id, position: outcome.position };
     Ok(Answer::created(&location, &body)?.replayed(outcome.replayed).done())
+}
+
+#[utoipa::path(get, path = "/v1/stores", tag = "stores",
+    params(("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
+    responses((status = 200, body = ListOf<StoreItem>), (status = "4XX", body = ProblemBody)))]
+pub async fn list(by: By<Sellers>, listing: Listing, State(reads): State<Reads>) -> Answered {
+    let build = listing.of(&reads, "stores").await?;
+    let owner = (by.principal.role != Role::Admin).then_some(&by.principal.account);
+    listing.answer(stores::list(&*build, owner, listing.page()).await?, StoreItem::from)
 }
 
 #[utoipa::path(post, path = "/v1/stores/{id}/payments", tag = "stores", params(("id" = String, Path,)),

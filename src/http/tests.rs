@@ -27,6 +27,7 @@ use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
+use crate::projections::reads::Reads;
 
 struct Nowhere;
 
@@ -76,8 +77,8 @@ async fn handles() -> Handles {
         tracker: TaskTracker::new(),
     });
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    let (readiness, stopping) = (Arc::new(Half), CancellationToken::new());
-    Handles { dispatch: engine.dispatch(), hub, keys: keys(), clock, entropy, readiness, metrics, stopping }
+    let (readiness, stopping, reads) = (Arc::new(Half), CancellationToken::new(), Reads::default());
+    Handles { dispatch: engine.dispatch(), hub, reads, keys: keys(), clock, entropy, readiness, metrics, stopping }
 }
 
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
@@ -119,6 +120,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/coupon-tasks/{id}", "mscapd"),
     ("GET", "/v1/coupon-tasks/{id}/events", "mscapd"),
     ("POST", "/v1/stores", "sa"),
+    ("GET", "/v1/stores", "sa"),
     ("POST", "/v1/stores/{id}/payments", "p"),
     ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
     ("GET", "/v1/stores/{id}/payments/events", "sad"),

@@ -6,6 +6,7 @@ mod ask;
 mod body;
 mod checks;
 mod gate;
+mod listing;
 mod path;
 mod prefer;
 mod query;
@@ -16,6 +17,7 @@ pub use checks::{Checks, Whole};
 pub use gate::{
     Anyone, Buyers, By, Cancellers, Counters, Gate, Members, Sellers, StoreWatchers, Watcher, require_role,
 };
+pub use listing::{ListOf, Listing};
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
 pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};

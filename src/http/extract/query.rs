@@ -4,12 +4,22 @@ use axum::extract::{FromRequestParts, Query};
 use http::Uri;
 use http::request::Parts;
 
+use super::listing::LISTING;
 use crate::http::error::{Code, Problem};
 use crate::ids::LogPosition;
 use crate::limits;
 
 const STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket"];
 const STORE_STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket", "resume"];
+
+/// The filters of each list; `limit` and `cursor` come by themselves.
+const LISTS: &[(&str, &[&str])] = &[("/v1/stores", &[])];
+
+/// Does this reading of a list take this parameter? `None`: it is no list.
+fn list_takes(template: &str, name: &str) -> Option<bool> {
+    let (_, filters) = LISTS.iter().find(|(list, _)| *list == template)?;
+    Some(filters.contains(&name) || LISTING.contains(&name))
+}
 
 /// By the route's template; what is not here takes none.
 #[must_use]
@@ -40,7 +50,7 @@ pub fn check(reading: bool, template: &str, uri: &Uri) -> Result<(), Problem> {
             continue;
         }
         let named = || name.chars().filter(|c| !c.is_control()).take(50).collect::<String>();
-        if !allowed.contains(&name.as_str()) {
+        if !list_takes(template, name).map_or(allowed.contains(&name.as_str()), |takes| takes && reading) {
             return Err(Problem::new(Code::UnknownParameter, format!("unknown parameter {}", named())));
         }
         if params.0[..i].iter().any(|(earlier, _)| earlier == name) {
@@ -78,6 +88,10 @@ impl Params {
             return Err(junk());
         }
         given.into_iter().map(|text| LogPosition::parse(text).ok_or_else(junk)).collect()
+    }
+
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     #[must_use]
@@ -124,6 +138,9 @@ mod tests {
         assert_eq!(judge("/v1/orders/{id}", "/x?min_position=1:2&min_position=3:4"), Ok(()));
         assert_eq!(judge("/v1/orders/{id}/events", "/x?min_position=1:2"), Err(Code::UnknownParameter));
         assert_eq!(judge("/livez", "/x?min_position=1:2"), Err(Code::UnknownParameter));
+        assert_eq!(judge("/v1/stores", "/x?limit=1&cursor=a&min_position=1:2"), Ok(()));
+        assert_eq!(judge("/v1/stores", "/x?name=a"), Err(Code::UnknownParameter));
+        assert!(check(false, "/v1/stores", &Uri::from_static("/x?limit=1")).is_err(), "a command takes none");
         let command = check(false, "/v1/stores", &Uri::from_static("/x?min_position=1:2"));
         assert_eq!(command.map_err(|problem| problem.code), Err(Code::UnknownParameter));
         let positions = Params::min_positions(&Uri::from_static("/x?min_position=1:2&a=b&min_position=3:4"));

@@ -1,0 +1,220 @@
+//! Which rows does a batch of facts touch, and what becomes of them? The working set between reading and writing.
+//!
+//! A projection first names the rows that it will look at, then changes them in memory, synchronously; only what is
+//! different at the end is written, once per row however often it was touched. This file knows no store.
+
+use std::collections::HashMap;
+
+use super::Unfit;
+use super::table::{Cells, Key, Row, Table};
+
+/// The rows that a projection wants to look at.
+#[derive(Debug, Default)]
+pub struct Needed {
+    keys: Vec<(&'static Table, Key)>,
+}
+
+impl Needed {
+    pub fn row<R: Row>(&mut self, key: Key) {
+        self.keys.push((R::TABLE, key));
+    }
+
+    /// By table, each key once.
+    #[must_use]
+    pub fn into_tables(self) -> Vec<(&'static Table, Vec<Key>)> {
+        let mut tables: Vec<(&'static Table, Vec<Key>)> = Vec::new();
+        for (table, key) in self.keys {
+            match tables.iter_mut().find(|(known, _)| known.name == table.name) {
+                Some((_, keys)) => keys.push(key),
+                None => tables.push((table, vec![key])),
+            }
+        }
+        for (_, keys) in &mut tables {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        tables
+    }
+}
+
+/// A row as it was in the store and as it is now.
+#[derive(Clone, Debug)]
+struct Slot {
+    /// `None`: not looked up, the row is written blindly.
+    stored: Option<Option<Cells>>,
+    now: Option<Cells>,
+}
+
+/// The rows in memory while a batch is applied.
+#[derive(Debug, Default)]
+pub struct Rows {
+    tables: Vec<(&'static Table, HashMap<Key, Slot>)>,
+    /// What the slots were before the fact that is being applied, newest last.
+    undo: Vec<(usize, Key, Option<Slot>)>,
+}
+
+/// What a batch makes of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableChanges {
+    pub table: &'static Table,
+    /// In the order of their keys, so that two writers meet in the same order.
+    pub upserts: Vec<Cells>,
+    pub deletes: Vec<Key>,
+}
+
+impl Rows {
+    /// Takes in what the store has for `asked`.
+    pub fn loaded(&mut self, table: &'static Table, asked: Vec<Key>, found: Vec<Cells>) {
+        let place = Self::place(&mut self.tables, table);
+        let slots = &mut self.tables[place].1;
+        for key in asked {
+            slots.entry(key).or_insert(Slot { stored: Some(None), now: None });
+        }
+        for cells in found {
+            let slot = Slot { stored: Some(Some(cells.clone())), now: Some(cells.clone()) };
+            slots.insert(table.key_of(&cells), slot);
+        }
+    }
+
+    /// The row as of the last fact. It must have been asked for, or put by an earlier fact of the batch.
+    pub fn get<R: Row>(&self, key: &Key) -> Result<Option<R>, Unfit> {
+        let slots = self.tables.iter().find(|(table, _)| table.name == R::TABLE.name);
+        let slot = slots.and_then(|(_, slots)| slots.get(key)).ok_or(Unfit::NotAsked { table: R::TABLE.name })?;
+        slot.now.as_deref().map(R::from_cells).transpose().map_err(|misfit| Unfit::Impossible(misfit.to_string()))
+    }
+
+    /// As [`Rows::get`], where the row must exist.
+    pub fn expect<R: Row>(&self, key: &Key) -> Result<R, Unfit> {
+        self.get(key)?.ok_or_else(|| Unfit::Impossible(format!("{} has no row {key:?}", R::TABLE.name)))
+    }
+
+    /// Writes a row, new or not.
+    pub fn put<R: Row>(&mut self, row: R) {
+        let cells = row.into_cells();
+        self.set(R::TABLE, R::TABLE.key_of(&cells), Some(cells));
+    }
+
+    pub fn remove<R: Row>(&mut self, key: Key) {
+        self.set(R::TABLE, key, None);
+    }
+
+    fn set(&mut self, table: &'static Table, key: Key, now: Option<Cells>) {
+        let place = Self::place(&mut self.tables, table);
+        let slots = &mut self.tables[place].1;
+        let before = slots.get(&key).cloned();
+        let stored = before.as_ref().and_then(|slot| slot.stored.clone());
+        slots.insert(key.clone(), Slot { stored, now });
+        self.undo.push((place, key, before));
+    }
+
+    /// What has been changed since stays, whatever comes.
+    pub fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back everything since the last [`Rows::keep`].
+    pub fn take_back(&mut self) {
+        while let Some((place, key, before)) = self.undo.pop() {
+            let slots = &mut self.tables[place].1;
+            match before {
+                Some(slot) => slots.insert(key, slot),
+                None => slots.remove(&key),
+            };
+        }
+    }
+
+    /// What must be written, and nothing that is as it was.
+    #[must_use]
+    pub fn changes(self) -> Vec<TableChanges> {
+        let mut changes = Vec::new();
+        for (table, slots) in self.tables {
+            let mut changed: Vec<(Key, Slot)> =
+                slots.into_iter().filter(|(_, slot)| slot.stored.as_ref() != Some(&slot.now)).collect();
+            changed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            let mut of_table = TableChanges { table, upserts: Vec::new(), deletes: Vec::new() };
+            for (key, slot) in changed {
+                match slot.now {
+                    Some(cells) => of_table.upserts.push(cells),
+                    None => of_table.deletes.push(key),
+                }
+            }
+            if !of_table.upserts.is_empty() || !of_table.deletes.is_empty() {
+                changes.push(of_table);
+            }
+        }
+        changes
+    }
+
+    fn place(tables: &mut Vec<(&'static Table, HashMap<Key, Slot>)>, table: &'static Table) -> usize {
+        match tables.iter().position(|(known, _)| known.name == table.name) {
+            Some(place) => place,
+            None => {
+                tables.push((table, HashMap::new()));
+                tables.len() - 1
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projections::table::{Value, table};
+
+    table! {
+        struct Count in "counts" {
+            key { name: String }
+            n: i64,
+        }
+    }
+
+    fn key(name: &str) -> Key {
+        Count::key(name.to_owned())
+    }
+
+    fn cells(name: &str, n: i64) -> Cells {
+        vec![Value::Text(name.into()), Value::Int(n)]
+    }
+
+    fn add(rows: &mut Rows, name: &str) -> Result<(), Unfit> {
+        let n = rows.get::<Count>(&key(name))?.map_or(0, |row| row.n);
+        rows.put(Count { name: name.to_owned(), n: n + 1 });
+        Ok(())
+    }
+
+    #[test]
+    fn many_changes_of_a_row_are_written_once_and_no_change_not_at_all() {
+        let mut needed = Needed::default();
+        for name in ["b", "a", "a", "same", "gone"] {
+            needed.row::<Count>(key(name));
+        }
+        let asked = needed.into_tables().remove(0).1;
+        assert_eq!(asked, [key("a"), key("b"), key("gone"), key("same")]);
+        let mut rows = Rows::default();
+        rows.loaded(Count::TABLE, asked, vec![cells("a", 5), cells("same", 1), cells("gone", 1)]);
+        for name in ["a", "b", "a", "b"] {
+            add(&mut rows, name).expect("asked for");
+        }
+        rows.remove::<Count>(key("gone"));
+        rows.put(Count { name: "same".to_owned(), n: 1 });
+        rows.put(Count { name: "blind".to_owned(), n: 9 });
+        rows.keep();
+        let upserts = vec![cells("a", 7), cells("b", 2), cells("blind", 9)];
+        assert_eq!(rows.changes(), [TableChanges { table: Count::TABLE, upserts, deletes: vec![key("gone")] }]);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_a_bug_and_a_failed_fact_leaves_no_trace() {
+        let mut rows = Rows::default();
+        assert_eq!(add(&mut rows, "a"), Err(Unfit::NotAsked { table: "counts" }));
+        rows.loaded(Count::TABLE, vec![key("a")], vec![cells("a", 5)]);
+        add(&mut rows, "a").expect("asked for");
+        rows.keep();
+        add(&mut rows, "a").expect("asked for");
+        rows.put(Count { name: "b".to_owned(), n: 1 });
+        rows.remove::<Count>(key("a"));
+        rows.take_back();
+        assert_eq!(rows.get::<Count>(&key("a")).map(|row| row.map(|row| row.n)), Ok(Some(6)));
+        assert_eq!(rows.changes()[0].upserts, [cells("a", 6)]);
+    }
+}

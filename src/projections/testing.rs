@@ -1,0 +1,149 @@
+//! What do facts make of rows? A log and a store in memory, for the tests of projections.
+//!
+//! It applies one fact after the other as the runner does, so a projection that looks at a row it did not ask for fails
+//! here too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::table::{Cells, Key, Row};
+use super::{Fact, Needed, Projection, Rows, Unfit};
+use crate::events::{Chain, Event, Record, codec};
+use crate::ids::{AccountId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
+use crate::timestamp::Timestamp;
+
+/// A log in the making: facts in the order in which they happened, over any partitions.
+#[derive(Default)]
+pub struct Story {
+    pub facts: Vec<Fact>,
+}
+
+impl Story {
+    /// One unit: facts of one moment that were written together.
+    pub fn unit(&mut self, at: i64, facts: impl IntoIterator<Item = (StreamId, Event)>) -> &mut Self {
+        let first = self.facts.len();
+        for (stream, event) in facts {
+            let fact = self.fact(at, stream, event);
+            self.facts.push(fact);
+        }
+        let last = self.facts.len();
+        for (number, fact) in self.facts.iter_mut().enumerate().skip(first) {
+            Arc::make_mut(&mut fact.record).unit_last = number + 1 == last;
+        }
+        self
+    }
+
+    fn fact(&self, at: i64, stream: StreamId, event: Event) -> Fact {
+        let partition = stream.partition(64).expect("a stream that lives somewhere");
+        let behind =
+            |same: &dyn Fn(&Record) -> bool| self.facts.iter().filter(|fact| same(&fact.record)).count() as u64;
+        let record = Record {
+            partition,
+            position: Position(behind(&|record| record.partition == partition) + 1),
+            version: Version(behind(&|record| record.stream == stream) + 1),
+            kind: event.kind().name.into(),
+            schema: event.kind().version,
+            codec: codec::BINCODE_2,
+            event_id: Uuid::from_u128(self.facts.len() as u128 + 1),
+            command: Hash16::default(),
+            correlation: Uuid::nil(),
+            causation: None,
+            principal: AccountId::new("somebody"),
+            owner: None,
+            epoch: Epoch(1),
+            node: NodeId::new("test"),
+            at: Timestamp(at),
+            recorded_at: Timestamp(at),
+            unit_last: true,
+            chain: Chain::default(),
+            payload: codec::encode(&event).expect("a fact"),
+            stream,
+        };
+        Fact { record: Arc::new(record), event }
+    }
+
+    /// The same facts with the partitions interleaved in another way; the order within each stays.
+    #[must_use]
+    pub fn shuffled(&self, mut dice: impl FnMut(usize) -> usize) -> Vec<Fact> {
+        let mut partitions: BTreeMap<Partition, Vec<Fact>> = BTreeMap::new();
+        for fact in self.facts.iter().rev() {
+            partitions.entry(fact.record.partition).or_default().push(fact.clone());
+        }
+        let mut mixed = Vec::new();
+        while !partitions.is_empty() {
+            let which = *partitions.keys().nth(dice(partitions.len()) % partitions.len()).expect("one is left");
+            let queue = partitions.get_mut(&which).expect("it is there");
+            mixed.extend(queue.pop());
+            if queue.is_empty() {
+                partitions.remove(&which);
+            }
+        }
+        mixed
+    }
+}
+
+/// The tables of one projection in memory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shelf {
+    tables: BTreeMap<&'static str, BTreeMap<Key, Cells>>,
+}
+
+impl Shelf {
+    /// Applies what the projection follows of `facts`.
+    pub fn of(projection: &dyn Projection, facts: &[Fact]) -> Self {
+        let mut shelf = Self::default();
+        for fact in facts {
+            shelf.apply(projection, fact).unwrap_or_else(|e| panic!("{} of {:?}: {e}", fact.record.kind, fact.record));
+        }
+        shelf
+    }
+
+    pub fn apply(&mut self, projection: &dyn Projection, fact: &Fact) -> Result<(), Unfit> {
+        let noun = fact.record.kind.split('.').next().unwrap_or_default();
+        if !projection.follows().contains(&noun) {
+            return Ok(());
+        }
+        let (mut needed, mut rows) = (Needed::default(), Rows::default());
+        projection.reads(fact, &mut needed);
+        for (table, keys) in needed.into_tables() {
+            assert!(projection.tables().contains(&table), "{} is not among its tables", table.name);
+            let stored = self.tables.get(table.name);
+            let found = keys.iter().filter_map(|key| stored.and_then(|rows| rows.get(key)).cloned()).collect();
+            rows.loaded(table, keys, found);
+        }
+        projection.apply(fact, &mut rows)?;
+        for change in rows.changes() {
+            assert!(projection.tables().contains(&change.table), "{} is not among its tables", change.table.name);
+            let stored = self.tables.entry(change.table.name).or_default();
+            for cells in change.upserts {
+                stored.insert(change.table.key_of(&cells), cells);
+            }
+            for key in change.deletes {
+                stored.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows of a table in the order of their keys.
+    #[must_use]
+    pub fn rows<R: Row>(&self) -> Vec<R> {
+        let stored = self.tables.get(R::TABLE.name).into_iter().flat_map(BTreeMap::values);
+        stored.map(|cells| R::from_cells(cells).expect("a row of this table")).collect()
+    }
+}
+
+/// Applies a story in several interleavings and says that all give the same rows.
+pub fn order_of_partitions_does_not_matter(projection: &dyn Projection, story: &Story) {
+    let straight = Shelf::of(projection, &story.facts);
+    for seed in 1_usize..20 {
+        let mut state = seed;
+        let dice = |sides: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % sides
+        };
+        assert_eq!(Shelf::of(projection, &story.shuffled(dice)), straight, "seed {seed}");
+    }
+}
