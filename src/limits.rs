@@ -75,6 +75,8 @@ pub const INSERT_ROWS: usize = 32;
 pub const FOLLOW_RECENT: usize = 4_096;
 /// Records read from the log at once by a follower.
 pub const READ_BATCH: usize = 1_000;
+/// Readings of the log that are kept for other followers at about the same place.
+pub const FOLLOW_CHUNKS: usize = 64;
 /// Violations that an audit tells one by one; the rest is counted.
 pub const AUDIT_VIOLATIONS: usize = 1_000;
 
@@ -113,6 +115,37 @@ pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
 
 /// A reading waits that long for the position that it named.
 pub const READ_WAIT: Duration = Duration::from_secs(2);
+/// Events that a projection applies in one transaction, about.
+pub const PROJECTION_BATCH: usize = 4_000;
+/// A busy log's events gather that long before they are applied.
+pub const PROJECTION_PACE: Duration = Duration::from_millis(10);
+/// Cursors that moved over what does not concern a projection are saved that often.
+pub const CURSOR_FLUSH: Duration = Duration::from_secs(1);
+/// The store of a read model that fails is tried again after this, then twice as long, up to the maximum.
+pub const PROJECTION_BACKOFF: Duration = Duration::from_millis(50);
+pub const PROJECTION_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A fact that cannot be applied is tried again so often, first after this, then four times as long.
+pub const APPLY_RETRIES: u32 = 2;
+pub const APPLY_BACKOFF: Duration = Duration::from_millis(50);
+/// A projection with more parked keys than this is wrong itself, and stops.
+pub const PARKED_KEYS: usize = 10_000;
+/// Parked events of a key that are tried again in one transaction.
+pub const PARKED_CHUNK: usize = 500;
+/// Decisions of operators that wait for a worker.
+pub const DECISIONS_WAITING: usize = 64;
+/// How often a node looks whether somebody switched a read model or decided something.
+pub const REGISTRY_LOOK: Duration = Duration::from_millis(500);
+/// A build that is not active any more stays that long for answers that still use it.
+pub const BUILD_LINGER: Duration = Duration::from_secs(30);
+const _: () = assert!(BUILD_LINGER.as_millis() > 2 * REQUEST_TIME.as_millis(), "no answer loses its tables");
+/// Rows of two builds that are compared at once.
+pub const COMPARE_ROWS: usize = 1_000;
+/// A rebuild under load catches up so often before it switches, whatever is left by then.
+pub const REPLAY_ROUNDS: u32 = 100;
+/// Events that a rebuild applies in one transaction, and batches that its reader may be ahead.
+pub const REBUILD_BATCH: usize = 4_000;
+pub const REBUILD_AHEAD: usize = 2;
+
 /// Items of one page of a list: when nobody says, and at most.
 pub const LIST_DEFAULT: usize = 50;
 pub const LIST_MAX: usize = 200;

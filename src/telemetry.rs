@@ -59,6 +59,12 @@ metrics_table! {
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
+    PROJECTION_EVENTS = "onsale_projection_events_total", Counter, Count, "Events that concerned a read model and were applied, by `projection`.";
+    PROJECTION_LAG = "onsale_projection_lag_seconds", Histogram, Seconds, "From the writing of the oldest event of a batch to its rows, by `projection`.";
+    PROJECTION_BEHIND = "onsale_projection_behind_events", Gauge, Count, "Events of the log that a read model has not looked at yet, by `projection`.";
+    PROJECTION_PARKED = "onsale_projection_parked_keys", Gauge, Count, "Keys that wait for an operator, by `projection`.";
+    PROJECTION_RETRIES = "onsale_projection_retries_total", Counter, Count, "Times that a fact or its rows were refused and tried again, by `projection`.";
+    PROJECTION_GAPS = "onsale_projection_gaps_total", Counter, Count, "Times that a position of the log was found missing, by `projection`: always an alarm.";
     HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `class` of their status (2xx, 4xx …).";
     HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer.";
     HTTP_CONNECTIONS = "onsale_http_connections", Gauge, Count, "Open connections.";

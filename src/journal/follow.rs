@@ -1,14 +1,16 @@
 //! What is new in the log? One tail per node, for everything that follows it (live topics, projections, sagas).
 //!
 //! A commit wakes followers; what they then read comes from a bounded window of recent records, or from the log when
-//! they are further behind. The window holds exactly what was committed, so both give the same. This file does not know
-//! who follows, nor what the records mean.
+//! they are further behind. The window holds exactly what was committed, so both give the same. Those who are far behind
+//! read the log in chunks that begin at fixed places, so that many followers at about the same place cost one reading.
+//! This file does not know who follows, nor what the records mean.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, OnceCell, watch};
 
 use super::units;
 use crate::events::{Chain, Record};
@@ -26,6 +28,22 @@ pub struct Follow {
 struct Inner {
     journal: SharedJournal,
     tails: Vec<Tail>,
+    /// Woken whenever any head rises.
+    moved: Arc<Notify>,
+    chunks: Mutex<Chunks>,
+}
+
+/// The records from one fixed place of a partition to the next, and to the end of the unit there.
+type Chunk = Arc<[Arc<Record>]>;
+
+/// Chunks that were read lately, the newest last; one that is being read is waited for, not read again.
+type Chunks = VecDeque<((Partition, u64), Arc<OnceCell<Chunk>>)>;
+
+/// Why a chunk is not kept.
+enum NotKept {
+    /// The log ends within it.
+    Partial(Chunk),
+    Failed(Fault),
 }
 
 /// The recent end of one partition.
@@ -33,8 +51,6 @@ struct Tail {
     window: Mutex<Window>,
     /// Set after the window, so that whoever was woken by it finds the records.
     head: watch::Sender<Position>,
-    /// Where the last reading of the log ended, and the chain there: the next reading goes on from it.
-    read_to: Mutex<(Position, Chain)>,
 }
 
 /// Records without gaps, the newest last.
@@ -47,12 +63,9 @@ impl Follow {
     /// `heads` are the durable heads of all partitions at this moment.
     #[must_use]
     pub fn new(journal: SharedJournal, heads: &[Position]) -> Self {
-        let tail = |head: &Position| Tail {
-            window: Mutex::default(),
-            head: watch::Sender::new(*head),
-            read_to: Mutex::default(),
-        };
-        Self { inner: Arc::new(Inner { journal, tails: heads.iter().map(tail).collect() }) }
+        let tail = |head: &Position| Tail { window: Mutex::default(), head: watch::Sender::new(*head) };
+        let tails = heads.iter().map(tail).collect();
+        Self { inner: Arc::new(Inner { journal, tails, moved: Arc::default(), chunks: Mutex::default() }) }
     }
 
     /// Called by the lane after a commit, in position order.
@@ -61,13 +74,27 @@ impl Follow {
         let head = last.position;
         tail.window.lock().push(records);
         tail.raise(head);
+        self.inner.moved.notify_waiters();
     }
 
     /// The durable head moved without records at hand (after a settled doubt).
     pub fn head_is(&self, partition: Partition, head: Position) {
         if let Ok(tail) = self.tail(partition) {
             tail.raise(head);
+            self.inner.moved.notify_waiters();
         }
+    }
+
+    /// Ends when any head rises after this call, whether or not somebody waits on it by then.
+    #[must_use]
+    pub fn moved(&self) -> OwnedNotified {
+        self.inner.moved.clone().notified_owned()
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        u16::try_from(self.inner.tails.len()).unwrap_or(u16::MAX)
     }
 
     /// The durable head that followers may read up to.
@@ -104,12 +131,65 @@ impl Follow {
         if !recent.is_empty() {
             return Ok(recent);
         }
+        let chunk = self.chunk(partition, after, head).await?;
+        let found = chunk.iter().filter(|record| record.position > after && record.position <= head);
+        let found: Vec<Arc<Record>> = found.cloned().collect();
+        if found.is_empty() {
+            let detail = "the log ends before its head".to_owned();
+            return Err(Fault::Damaged { partition, position: after.next(), detail });
+        }
+        Ok(found)
+    }
+
+    /// The chunk in which the record after `after` stands.
+    async fn chunk(&self, partition: Partition, after: Position, head: Position) -> Result<Chunk, Fault> {
+        let number = after.0 / limits::READ_BATCH as u64;
+        let cell = {
+            let mut chunks = self.inner.chunks.lock();
+            match chunks.iter().find(|(key, _)| *key == (partition, number)) {
+                Some((_, cell)) => cell.clone(),
+                None => {
+                    if chunks.len() == limits::FOLLOW_CHUNKS {
+                        chunks.pop_front();
+                    }
+                    let cell = Arc::new(OnceCell::new());
+                    chunks.push_back(((partition, number), cell.clone()));
+                    cell
+                }
+            }
+        };
+        match cell.get_or_try_init(|| self.read_chunk(partition, number, head)).await {
+            Ok(chunk) => Ok(chunk.clone()),
+            Err(NotKept::Partial(chunk)) => Ok(chunk),
+            Err(NotKept::Failed(fault)) => Err(fault),
+        }
+    }
+
+    async fn read_chunk(&self, partition: Partition, number: u64, head: Position) -> Result<Chunk, NotKept> {
         metrics::counter!(telemetry::FOLLOW_MISSES).increment(1);
-        let mut records = self.inner.journal.read_partition(partition, after, limits::READ_BATCH).await?;
-        // The log may already show what no lane has reported: others read up to the head, so does this one.
-        records.retain(|record| record.position <= head);
-        tail.check(partition, after, &records)?;
-        Ok(records.into_iter().map(Arc::new).collect())
+        let start = Position(number * limits::READ_BATCH as u64);
+        // With the record before the first one: the chain goes on from it.
+        let (from, limit) = match start.0 {
+            0 => (start, limits::READ_BATCH),
+            _ => (Position(start.0 - 1), limits::READ_BATCH + 1),
+        };
+        let end = Position(start.0 + limits::READ_BATCH as u64);
+        let mut records: Vec<Record> = Vec::new();
+        let mut last = from;
+        // A reading ends where a unit does, which may be before the end of the chunk.
+        while last < end.min(head) {
+            let read = self.inner.journal.read_partition(partition, last, limit).await;
+            let mut more = read.map_err(NotKept::Failed)?;
+            // The log may already show what no lane has reported: others read up to the head, so does this one.
+            more.retain(|record| record.position <= head);
+            let Some(at) = more.last().map(|record| record.position) else { break };
+            records.extend(more);
+            last = at;
+        }
+        check(partition, from, &records).map_err(NotKept::Failed)?;
+        let whole = last >= end;
+        let chunk = records.into_iter().filter(|record| record.position > start).map(Arc::new).collect();
+        if whole { Ok(chunk) } else { Err(NotKept::Partial(chunk)) }
     }
 
     fn tail(&self, partition: Partition) -> Result<&Tail, Fault> {
@@ -128,28 +208,27 @@ impl Tail {
             rises
         });
     }
+}
 
-    /// What the log gave must go on from `after` without a gap, and each chain must follow from the one before.
-    fn check(&self, partition: Partition, after: Position, records: &[Record]) -> Result<(), Fault> {
-        let damaged =
-            |position: Position, detail: &str| Fault::Damaged { partition, position, detail: detail.to_owned() };
-        let known = *self.read_to.lock();
-        // Zero bytes before the first record; else the chain is known only if the last reading ended here.
-        let mut previous = (after == Position(0)).then(Chain::default).or((known.0 == after).then_some(known.1));
-        let mut expected = after.next();
-        for record in records {
-            if record.position != expected {
-                return Err(damaged(expected, &format!("the log goes on with position {}", record.position)));
-            }
-            if previous.is_some_and(|previous| record.chain_after(&previous) != record.chain) {
-                return Err(damaged(expected, "the chain does not follow from the record before"));
-            }
-            previous = Some(record.chain);
-            expected = expected.next();
+/// What the log gave must go on from `after` without a gap, and each chain must follow from the one before.
+fn check(partition: Partition, after: Position, records: &[Record]) -> Result<(), Fault> {
+    let damaged = |position: Position, detail: &str| Fault::Damaged { partition, position, detail: detail.to_owned() };
+    // Zero bytes before the first record; else the chain of the first one read is taken as it is.
+    let mut previous = (after == Position(0)).then(Chain::default);
+    let mut expected = after.next();
+    for record in records {
+        if record.position != expected {
+            return Err(damaged(expected, &format!("the log goes on with position {}", record.position)));
         }
-        let last = records.last().ok_or_else(|| damaged(expected, "the log ends before its head"))?;
-        *self.read_to.lock() = (last.position, last.chain);
-        Ok(())
+        if previous.is_some_and(|previous| record.chain_after(&previous) != record.chain) {
+            return Err(damaged(expected, "the chain does not follow from the record before"));
+        }
+        previous = Some(record.chain);
+        expected = expected.next();
+    }
+    match records.last() {
+        Some(_) => Ok(()),
+        None => Err(damaged(expected, "the log ends before its head")),
     }
 }
 
@@ -308,5 +387,36 @@ mod tests {
         assert_eq!(damaged(flipped).await, Some(3));
         // A head beyond the rows: lost ones are no end.
         assert_eq!(damaged(Vec::new()).await, Some(1));
+        let short = follow(rows[..6].to_vec(), 8);
+        assert_eq!(positions(&short.read(P, Position(0)).await.expect("sound so far")), [1, 2, 3, 4, 5, 6]);
+        assert!(matches!(short.read(P, Position(6)).await, Err(Fault::Damaged { position: Position(7), .. })));
+    }
+
+    /// Units of all lengths, also longer than a chunk: from every end of a unit, a follower gets on to the head.
+    #[tokio::test]
+    async fn long_units_cross_the_ends_of_chunks() {
+        let mut builder = Builder::new(P);
+        let mut ends = Vec::new();
+        let rows: Vec<Record> = [300, 900, 2_000, 1, 799, 1_000, 7]
+            .into_iter()
+            .enumerate()
+            .flat_map(|(n, length)| {
+                let unit = builder.records(vec![fact(&order_in(P, n as u64)); length]);
+                ends.push(unit[length - 1].position);
+                unit
+            })
+            .collect();
+        let head = rows.len() as u64;
+        let tail = follow(rows, head);
+        for start in ends.iter().copied().chain([Position(0)]).filter(|start| start.0 < head) {
+            let (mut at, mut seen) = (start, 0);
+            while at.0 < head {
+                let read = tail.read(P, at).await.expect("a sound log");
+                assert_eq!(read[0].position, at.next(), "from {start}");
+                assert!(read[read.len() - 1].unit_last, "from {start}");
+                (at, seen) = (read[read.len() - 1].position, seen + read.len() as u64);
+            }
+            assert_eq!(seen, head - start.0);
+        }
     }
 }

@@ -12,8 +12,14 @@
 //! 3. `apply` MUST look only at rows that `reads` named for the same fact, or that it put itself earlier.
 //! 4. Whoever changes what the rows mean MUST raise `version`: the next start builds them anew beside the old ones.
 
+pub mod applier;
+pub mod compare;
+pub mod parked;
 pub mod reads;
+pub mod rebuild;
+pub mod replay;
 pub mod rows;
+pub mod runner;
 pub mod select;
 pub mod store;
 pub mod stores;

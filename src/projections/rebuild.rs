@@ -1,0 +1,147 @@
+//! How is a read model made from zero? All that are made together share one reading of the log.
+//!
+//! The reader goes ahead by a few batches at most, and the slowest sets the pace, so memory is bounded however long the
+//! log is. Only what is a [`super::Projection`] can be rebuilt: it has no way to have effects. What has them cannot even
+//! be named here:
+//!
+//! ```compile_fail
+//! struct SendsMail;
+//! impl SendsMail {
+//!     async fn react(&self) { /* talks to the world */ }
+//! }
+//! fn rebuild(projection: &'static dyn onsale::projections::Projection) {}
+//! rebuild(&SendsMail);
+//! ```
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::applier::{Applier, Stop};
+use super::store::Build;
+use crate::events::Record;
+use crate::fault::Fault;
+use crate::ids::{Partition, Position};
+use crate::journal::follow::Follow;
+use crate::limits;
+
+/// A build in the making.
+pub struct Rebuild {
+    pub build: Arc<dyn Build>,
+    pub applier: Applier,
+}
+
+/// How far a rebuild has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Events of the log that all read models have looked at.
+    pub done: u64,
+    pub total: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RebuildError {
+    #[error("{projection}: {stop}")]
+    Stopped { projection: &'static str, stop: Stop },
+    #[error("the log cannot be read: {0}")]
+    Log(Fault),
+    #[error("interrupted; it is safe to start again")]
+    Interrupted,
+}
+
+/// The heads that followers see now.
+#[must_use]
+pub fn heads(follow: &Follow) -> Vec<Position> {
+    (0..follow.partitions()).map(|number| follow.head(Partition(number))).collect()
+}
+
+type Batch = Arc<Vec<Arc<Record>>>;
+
+/// Brings all of them, which stand at the same place, to `to` (ends of units), or tells what is in the way.
+pub async fn catch_up(
+    rebuilds: Vec<Rebuild>,
+    follow: &Follow,
+    to: &[Position],
+    stop: &CancellationToken,
+    mut progress: impl FnMut(Progress),
+) -> Result<Vec<Rebuild>, RebuildError> {
+    let Some(first) = rebuilds.first() else { return Ok(rebuilds) };
+    let from = first.applier.cursors().to_vec();
+    let total = from.iter().zip(to).map(|(from, to)| to.0.saturating_sub(from.0)).sum();
+    let mut inboxes = Vec::new();
+    let mut tasks = Vec::new();
+    for rebuild in rebuilds {
+        let (inbox, batches) = mpsc::channel(limits::REBUILD_AHEAD);
+        inboxes.push(inbox);
+        tasks.push(tokio::spawn(apply_all(rebuild, batches)));
+    }
+    let read = async {
+        let mut done = 0;
+        progress(Progress { done, total });
+        let mut batch: Vec<Arc<Record>> = Vec::new();
+        for ((number, from), to) in (0..).zip(&from).zip(to) {
+            let mut at = *from;
+            while at < *to {
+                let read = follow.read(Partition(number), at).await.map_err(RebuildError::Log)?;
+                let within = read.into_iter().filter(|record| record.position <= *to);
+                let before = batch.len();
+                batch.extend(within);
+                at = batch[before..].last().map_or(*to, |last| last.position);
+                if batch.len() >= limits::REBUILD_BATCH {
+                    done += batch.len() as u64;
+                    if !hand_out(&inboxes, std::mem::take(&mut batch), stop).await? {
+                        return Ok(());
+                    }
+                    progress(Progress { done, total });
+                }
+            }
+        }
+        hand_out(&inboxes, batch, stop).await?;
+        Ok::<(), RebuildError>(())
+    };
+    let read = read.await;
+    drop(inboxes);
+    let mut made = Vec::new();
+    let mut failed = None;
+    for task in tasks {
+        match task.await {
+            Ok(Ok(rebuild)) => made.push(rebuild),
+            Ok(Err(error)) => failed = failed.or(Some(error)),
+            Err(error) => failed = failed.or(Some(RebuildError::Log(Fault::internal(error.to_string())))),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    read?;
+    progress(Progress { done: total, total });
+    Ok(made)
+}
+
+/// `false`: somebody has ended, which its task will explain.
+async fn hand_out(
+    inboxes: &[mpsc::Sender<Batch>],
+    batch: Vec<Arc<Record>>,
+    stop: &CancellationToken,
+) -> Result<bool, RebuildError> {
+    let batch: Batch = Arc::new(batch);
+    for inbox in inboxes {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(RebuildError::Interrupted),
+            sent = inbox.send(batch.clone()) => if sent.is_err() { return Ok(false) },
+        }
+    }
+    Ok(true)
+}
+
+async fn apply_all(mut rebuild: Rebuild, mut batches: mpsc::Receiver<Batch>) -> Result<Rebuild, RebuildError> {
+    let projection = rebuild.applier.projection().name();
+    let stopped = |stop| RebuildError::Stopped { projection, stop };
+    while let Some(batch) = batches.recv().await {
+        rebuild.applier.apply(&batch).await.map_err(stopped)?;
+    }
+    rebuild.applier.flush().await.map_err(|error| stopped(error.into()))?;
+    Ok(rebuild)
+}

@@ -1,0 +1,183 @@
+//! Which build does a worker work on, and when do readers see it? Takes over, starts again after trouble, moves on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::status::{Board, State};
+use super::worker::{Ended, Worker, backoff};
+use super::{Orders, Parts};
+use crate::clock::Clock;
+use crate::ids::Position;
+use crate::journal::follow::Follow;
+use crate::limits;
+use crate::projections::Projection;
+use crate::projections::applier::Applier;
+use crate::projections::reads::Reads;
+use crate::projections::rebuild;
+use crate::projections::store::{Build, BuildId, Decision, Purpose, Store, StoreError};
+
+pub struct Supervisor {
+    pub projection: &'static dyn Projection,
+    pub store: Arc<dyn Store>,
+    pub follow: Follow,
+    pub clock: Arc<dyn Clock>,
+    pub reads: Reads,
+    pub board: Board,
+    pub orders: Orders,
+    pub active: watch::Receiver<Option<BuildId>>,
+    pub stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Until the node stops.
+    pub async fn run(mut self, mut decisions: mpsc::Receiver<Decision>) {
+        let mut failures = 0;
+        // What readers have seen: they are never shown less.
+        let mut seen: Option<Arc<[Position]>> = None;
+        loop {
+            let active = *self.active.borrow_and_update();
+            let Some(active) = active else {
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return,
+                    changed = self.active.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
+            let ended = match self.work(active, &mut seen, &mut decisions, &mut failures).await {
+                Ok(ended) => ended,
+                Err(error) => Ended::Lost(error),
+            };
+            match ended {
+                Ended::Stopped => return,
+                Ended::Moved => {}
+                Ended::Lost(error) => {
+                    self.tell(&error);
+                    let wait = backoff(failures);
+                    failures += 1;
+                    tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        active: BuildId,
+        seen: &mut Option<Arc<[Position]>>,
+        decisions: &mut mpsc::Receiver<Decision>,
+        failures: &mut u32,
+    ) -> Result<Ended, StoreError> {
+        let name = self.projection.name();
+        let build = self.store.open(self.projection, active).await?;
+        let skips = self.store.skips(name).await?;
+        let applier = Applier::take(self.projection, &*build, skips.iter().copied(), self.clock.clone()).await?;
+        let (cursors, shown) = watch::channel(Arc::from(applier.cursors()));
+        self.board.change(name, |status| {
+            status.build = Some(active.0);
+            status.last_error = None;
+            status.last_error_at = None;
+        });
+        let mut worker = Worker {
+            applier,
+            build: active,
+            follow: self.follow.clone(),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+            cursors,
+            active: self.active.clone(),
+            stop: self.stop.clone(),
+            turn: 0,
+            stuck: BTreeMap::new(),
+        };
+        let first = build.parked_keys(None, limits::PARKED_KEYS).await?;
+        let skipped = first.into_iter().filter(|key| skips.contains(&(key.partition, key.position)));
+        worker.resume_skipped(skipped.map(|key| key.key).collect()).await?;
+        *failures = 0;
+        let floor = seen.clone();
+        let show = self.show_when(build, shown.clone(), floor);
+        let ended = {
+            let work = worker.run(decisions, &self.orders);
+            tokio::pin!(work, show);
+            let mut showing = true;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut show, if showing => showing = false,
+                    ended = &mut work => break ended,
+                }
+            }
+        };
+        *seen = Some(shown.borrow().clone());
+        Ok(ended)
+    }
+
+    /// Readers move to this build when it has come as far as what they saw before.
+    async fn show_when(
+        &self,
+        build: Arc<dyn Build>,
+        cursors: watch::Receiver<Arc<[Position]>>,
+        floor: Option<Arc<[Position]>>,
+    ) {
+        if let Some(floor) = floor {
+            let come = |now: &Arc<[Position]>| now.iter().zip(floor.iter()).all(|(now, floor)| now >= floor);
+            let mut waiting = cursors.clone();
+            if waiting.wait_for(come).await.is_err() {
+                return;
+            }
+        }
+        self.reads.show(self.projection.name(), build, cursors);
+    }
+
+    fn tell(&self, error: &StoreError) {
+        let (name, at) = (self.projection.name(), self.clock.wall());
+        tracing::warn!(projection = name, %error, "a read model stands still for a moment");
+        self.board.change(name, |status| {
+            status.state = State::Waiting;
+            status.last_error = Some(error.to_string());
+            status.last_error_at = Some(at);
+        });
+    }
+}
+
+/// Makes read models that do not exist in this version yet: all of them with one reading of the log.
+pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<(), StoreError> {
+    let mut locks = Vec::new();
+    let mut rebuilds = Vec::new();
+    for projection in missing {
+        // Somebody else is making it: the registry will say when it is there.
+        let Some(lock) = parts.store.rebuild_lock(*projection).await? else { continue };
+        parts.store.sweep(*projection, &[]).await?;
+        let build = parts.store.create(*projection, parts.follow.partitions(), Purpose::Serve).await?;
+        let skips = parts.store.skips(projection.name()).await?;
+        let applier = Applier::take(*projection, &*build, skips, parts.clock.clone()).await?;
+        rebuilds.push(rebuild::Rebuild { build, applier });
+        locks.push(lock);
+    }
+    if rebuilds.is_empty() {
+        return Ok(());
+    }
+    let heads = rebuild::heads(&parts.follow);
+    let made = rebuild::catch_up(rebuilds, &parts.follow, &heads, &parts.stop, |_| {}).await;
+    let made = match made {
+        Ok(made) => made,
+        Err(_) if parts.stop.is_cancelled() => return Ok(()),
+        Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+    };
+    let registered = parts.store.registered().await?;
+    for rebuild in made {
+        let projection = rebuild.applier.projection();
+        let before = registered.iter().find(|known| known.name == projection.name()).map(|known| known.active);
+        if parts.store.switch(projection, before, rebuild.build.id()).await? {
+            tracing::info!(projection = projection.name(), "a read model was made");
+        }
+    }
+    Ok(())
+}
