@@ -13,8 +13,10 @@
 //! 4. Whoever changes what the rows mean MUST raise `version`: the next start builds them anew beside the old ones.
 
 pub mod applier;
+pub mod check;
 pub mod compare;
 pub mod parked;
+pub mod place;
 pub mod reads;
 pub mod rebuild;
 pub mod replay;

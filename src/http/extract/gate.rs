@@ -42,6 +42,7 @@ gates! {
     /// A store's payment source.
     Counters: [Pos];
     StoreWatchers: [Display, Seller, Admin];
+    Admins: [Admin];
 }
 
 /// The caller, whose role passes the gate.

@@ -15,7 +15,7 @@ pub use ask::Ask;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
-    Anyone, Buyers, By, Cancellers, Counters, Gate, Members, Sellers, StoreWatchers, Watcher, require_role,
+    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, Sellers, StoreWatchers, Watcher, require_role,
 };
 pub use listing::{ListOf, Listing};
 pub use path::{At, At2, PathId};

@@ -13,7 +13,12 @@ const STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket"];
 const STORE_STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket", "resume"];
 
 /// The filters of each list; `limit` and `cursor` come by themselves.
-const LISTS: &[(&str, &[&str])] = &[("/v1/stores", &[])];
+const LISTS: &[(&str, &[&str])] = &[
+    ("/v1/stores", &[]),
+    ("/v1/admin/projections", &[]),
+    ("/v1/admin/parked", &["projection"]),
+    ("/v1/admin/streams/{*stream}", &[]),
+];
 
 /// Does this reading of a list take this parameter? `None`: it is no list.
 fn list_takes(template: &str, name: &str) -> Option<bool> {
