@@ -36,6 +36,8 @@ const _: () = assert!(
 pub const LOAD_BATCH: usize = 512;
 /// Load requests waiting for the loader.
 pub const LOAD_QUEUE: usize = COMMANDS_IN_FLIGHT;
+/// Streams whose refusals are counted one by one; twice as many for a moment, then the least refused ones go.
+pub const TALLIED_STREAMS: usize = 1_024;
 /// Times that a command superseded by somebody else's failure is run again before its caller hears of it.
 pub const SUPERSEDED_RETRIES: u32 = 5;
 
@@ -155,6 +157,10 @@ pub const REBUILD_AHEAD: usize = 2;
 /// Items of one page of a list: when nobody says, and at most.
 pub const LIST_DEFAULT: usize = 50;
 pub const LIST_MAX: usize = 200;
+/// Characters of a text that a list is searched for.
+pub const FILTER_CHARS: usize = 200;
+/// Points of a series over time; the points get wider until so many are enough.
+pub const SERIES_POINTS: u64 = 600;
 /// Positions that one reading may name.
 pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.
@@ -213,6 +219,8 @@ const _: () = assert!(BLOCK_SEATS < UNIT_EVENTS && ORDER_SEATS < UNIT_EVENTS, "a
 /// How long a hold may be, in seconds.
 pub const HOLD_SECONDS_MIN: u32 = 5;
 pub const HOLD_SECONDS_MAX: u32 = 3_600;
+/// Payments that may be declined before an order fails.
+pub const PAYMENT_ATTEMPTS: u32 = 3;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;

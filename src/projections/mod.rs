@@ -15,6 +15,9 @@
 pub mod applier;
 pub mod check;
 pub mod compare;
+pub mod coupon_issues;
+pub mod coupons;
+pub mod orders;
 pub mod parked;
 pub mod place;
 pub mod reads;
@@ -24,6 +27,7 @@ pub mod rows;
 pub mod runner;
 pub mod select;
 pub mod store;
+pub mod store_payments;
 pub mod stores;
 pub mod table;
 #[cfg(test)]
@@ -104,7 +108,13 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// Every read model. A new one is its file, its two migrations, and a line here.
-pub static ROSTER: &[&dyn Projection] = &[&stores::Stores];
+pub static ROSTER: &[&dyn Projection] = &[
+    &stores::Stores,
+    &orders::Orders,
+    &coupons::Coupons,
+    &coupon_issues::CouponIssues,
+    &store_payments::StorePayments,
+];
 
 /// The read model of this name.
 #[must_use]

@@ -94,6 +94,18 @@ impl Select {
         self.maybe(column, "<", value)
     }
 
+    /// One of these; with none of them, nothing is found.
+    #[must_use]
+    pub fn one_of<C: Cell>(mut self, column: &'static str, values: impl IntoIterator<Item = C>) -> Self {
+        let binds: Vec<String> = values.into_iter().map(|value| self.bind(value.into_value())).collect();
+        if binds.is_empty() {
+            self.and("1 = 0");
+        } else {
+            self.and(&format!("{column} IN ({})", binds.join(", ")));
+        }
+        self
+    }
+
     /// Somewhere in the text. Column and text must both be folded, see `text::folded`.
     #[must_use]
     pub fn contains(mut self, column: &'static str, text: Option<&str>) -> Self {
@@ -235,6 +247,9 @@ mod tests {
             Select::new().statement::<Sample>(Order::ascending(&["id"]), &Page { limit: 9, after: None });
         assert_eq!(sql, "SELECT id, at, name FROM @.samples ORDER BY id LIMIT 10");
         assert!(binds.is_empty());
+        let select = Select::new().equal("at", 7_i64).one_of("id", ["a".to_owned(), "b".to_owned()]);
+        assert_eq!((select.conditions.as_str(), select.binds.len()), (" WHERE at = $1 AND id IN ($2, $3)", 3));
+        assert_eq!(Select::new().one_of("id", Vec::<String>::new()).conditions, " WHERE 1 = 0");
     }
 
     #[test]

@@ -21,9 +21,6 @@ use crate::live::frame::{self, Frame};
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
-/// Payments that may be declined before an order fails.
-const PAYMENT_ATTEMPTS: u32 = 3;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
@@ -92,7 +89,7 @@ impl OrderView {
             reference: placed.reference.clone(),
             placed_at: at,
             hold_expires_at: placed.hold_until,
-            attempts_left: PAYMENT_ATTEMPTS,
+            attempts_left: limits::PAYMENT_ATTEMPTS,
             refunded: Amount::ZERO,
             tickets: Vec::new(),
             at,
