@@ -92,7 +92,7 @@ pub trait Projection: Send + Sync + 'static {
 
     fn tables(&self) -> &'static [&'static Table];
 
-    /// The nouns whose facts it wants: the part of a kind before the dot.
+    /// The facts that it wants: nouns (`order`) or kinds (`seat.sold`). What it does not want costs it nothing.
     fn follows(&self) -> &'static [&'static str];
 
     /// What is parked together when a fact cannot be applied.
@@ -115,6 +115,12 @@ pub static ROSTER: &[&dyn Projection] = &[
     &coupon_issues::CouponIssues,
     &store_payments::StorePayments,
 ];
+
+/// Is a fact of this kind among those that a projection follows?
+fn concerns(follows: &[&str], kind: &str) -> bool {
+    let noun = kind.split('.').next().unwrap_or_default();
+    follows.contains(&noun) || follows.contains(&kind)
+}
 
 /// The read model of this name.
 #[must_use]
