@@ -10,6 +10,7 @@ mod commands;
 mod coupons;
 mod crash;
 mod operators;
+mod projections;
 mod sale;
 mod stores;
 mod streams;
