@@ -31,7 +31,9 @@ use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
 use crate::live::Hub;
 use crate::live::hub::{HubParts, TaskLookup};
-use crate::projections::reads::Reads;
+use crate::projections::ROSTER;
+use crate::projections::runner::{self, Runner, State};
+use crate::projections::store::{self, Store, StoreError};
 use crate::{http, telemetry};
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
@@ -54,6 +56,8 @@ pub enum StartError {
     Directory { path: String, source: std::io::Error },
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("the read models: {0}")]
+    Store(#[from] StoreError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
     #[error("{0}")]
@@ -127,14 +131,25 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     });
-    let health = Arc::new(Health::new(engine.lost()));
-    watching.spawn(health.clone().look(journal, stop.clone()));
-    let gauges = Gauges { dispatch: engine.dispatch(), hub: hub.clone(), metrics: metrics.clone() };
+    let runner = Runner::start(runner::Parts {
+        store: open_store(config).await?,
+        journal: journal.clone(),
+        follow: engine.follow(),
+        clock: clock.clone(),
+        stop: stop.clone(),
+        tracker: watching.clone(),
+        roster: ROSTER,
+    });
+    let health = Arc::new(Health::new(engine.lost(), runner.clone()));
+    watching.spawn(health.clone().look(journal.clone(), stop.clone()));
+    let gauges =
+        Gauges { dispatch: engine.dispatch(), hub: hub.clone(), runner: runner.clone(), metrics: metrics.clone() };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
-        reads: Reads::default(),
+        runner: runner.clone(),
+        journal: journal.clone(),
         keys: keys.clone(),
         clock,
         entropy,
@@ -224,6 +239,11 @@ pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, 
     open::open(&target(config), options).await
 }
 
+/// The store of the read models: beside the log.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    store::open(&target(config)).await
+}
+
 /// The node's keys: configured ones, else those of the data directory.
 pub fn keys(config: &Config, entropy: &Entropy) -> Result<Keys, StartError> {
     let auth = &config.auth;
@@ -280,11 +300,31 @@ struct Health {
     lost: CancellationToken,
     /// Why the log cannot be read, as of the last look.
     log: Mutex<Result<(), String>>,
+    runner: Runner,
 }
 
 impl Health {
-    fn new(lost: CancellationToken) -> Self {
-        Self { lost, log: Mutex::new(Ok(())) }
+    fn new(lost: CancellationToken, runner: Runner) -> Self {
+        Self { lost, log: Mutex::new(Ok(())), runner }
+    }
+
+    /// What of the read models is not as it should be. Told, but no reason to take no requests: commands, streams and
+    /// the other read models go on.
+    fn projections(&self) -> String {
+        let told = |(name, status): (&str, runner::Status)| {
+            let mut parts = Vec::new();
+            if status.state != State::Live {
+                parts.push(status.state.as_str().to_owned());
+            }
+            if status.parked_keys > 0 {
+                parts.push(format!("{} keys parked", status.parked_keys));
+            }
+            if let Some((partition, position)) = status.gaps.first_key_value() {
+                parts.push(format!("a gap in the log at {partition}:{position}"));
+            }
+            (!parts.is_empty()).then(|| format!("{name}: {}", parts.join(", ")))
+        };
+        self.runner.statuses().into_iter().filter_map(told).collect::<Vec<_>>().join("; ")
     }
 
     async fn look(self: Arc<Self>, journal: SharedJournal, stop: CancellationToken) {
@@ -309,6 +349,7 @@ impl Health {
 struct Gauges {
     dispatch: Dispatch,
     hub: Hub,
+    runner: Runner,
     metrics: PrometheusHandle,
 }
 
@@ -330,6 +371,12 @@ impl Gauges {
             for (name, number) in found {
                 metrics::gauge!(name).set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
             }
+            let number = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+            for (name, status) in self.runner.statuses() {
+                metrics::gauge!(telemetry::PROJECTION_BEHIND, "projection" => name).set(number(status.behind));
+                metrics::gauge!(telemetry::PROJECTION_PARKED, "projection" => name)
+                    .set(number(status.parked_keys as u64));
+            }
             // Histograms keep what nobody has fetched yet; this makes room.
             self.metrics.run_upkeep();
         }
@@ -342,6 +389,7 @@ impl Readiness for Health {
             |name, problem: Option<String>| Check { name, ok: problem.is_none(), detail: problem.unwrap_or_default() };
         vec![
             check("log", self.log.lock().clone().err()),
+            Check { name: "projections", ok: true, detail: self.projections() },
             check("owner", self.lost.is_cancelled().then(|| "another node has taken over".to_owned())),
         ]
     }

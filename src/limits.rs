@@ -140,6 +140,12 @@ pub const REGISTRY_LOOK: Duration = Duration::from_millis(500);
 /// A build that is not active any more stays that long for answers that still use it.
 pub const BUILD_LINGER: Duration = Duration::from_secs(30);
 const _: () = assert!(BUILD_LINGER.as_millis() > 2 * REQUEST_TIME.as_millis(), "no answer loses its tables");
+/// Connections that read a build (SQLite) or all builds (Postgres).
+pub const READ_MODEL_CONNECTIONS: u32 = 4;
+/// Statements that a connection to a read model keeps prepared.
+pub const STATEMENTS_PREPARED: usize = 200;
+/// Differences that are told one by one; the rest is counted.
+pub const DIFFERENCES_TOLD: u64 = 100;
 /// Rows of two builds that are compared at once.
 pub const COMPARE_ROWS: usize = 1_000;
 /// A rebuild under load catches up so often before it switches, whatever is left by then.

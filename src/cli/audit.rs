@@ -1,13 +1,21 @@
-//! `onsale audit`: does the log keep its promises? Prints every violation with its invariant and place; exit code 1 if
-//! there is one. What is checked is `crate::audit`'s business.
+//! `onsale audit`: does the log keep its promises, and do the read models say what it says? Prints every violation with
+//! its invariant and place; exit code 1 if there is one. What is checked is the business of `crate::audit` and of
+//! `projections::check`.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::{Global, output};
+use crate::clock::{Entropy, SystemClock};
+use crate::config::Config;
 use crate::journal::SharedJournal;
-use crate::journal::open::Role;
-use crate::{app, audit};
+use crate::journal::open::{Role, Target};
+use crate::projections::check::{Check, Verdict as OfRows};
+use crate::projections::{ROSTER, store};
+use crate::{app, audit, limits};
 
 /// Events between two lines of progress.
 const SHOW_EVERY: u64 = 10_000;
@@ -26,7 +34,7 @@ impl Audit {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
         let journal = app::open_journal(&config, Role::Read).await?;
-        let verdict = check(&journal).await?;
+        let verdict = check(&config, &journal).await?;
         for violation in &verdict.violations {
             output::line(violation)?;
         }
@@ -34,8 +42,85 @@ impl Audit {
     }
 }
 
-/// Audits the log up to its present heads; on a terminal, a line on stderr shows how far it is.
-pub async fn check(journal: &SharedJournal) -> Result<Verdict, Failure> {
+/// Audits the log up to its present heads, and the read models up to where they stand.
+pub async fn check(config: &Config, journal: &SharedJournal) -> Result<Verdict, Failure> {
+    let mut verdict = check_log(journal).await?;
+    // A damaged log gives no reference to judge the read models by.
+    if verdict.violations.is_empty() {
+        let scratch = Scratch::new()?;
+        let (rows, models) = check_rows(config, journal, &scratch, &mut verdict.violations).await?;
+        verdict.summary.push_str(&format!(", {rows} rows in {models} read models"));
+    }
+    Ok(verdict)
+}
+
+/// A directory for the reference, which goes away with the audit.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("onsale-audit-{}", Entropy::from_system().hash16()));
+        std::fs::create_dir_all(&path).map_err(|e| Failure::of(format!("no place for the reference: {e}")))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, directory = %self.0.display(), "the reference of the audit was not removed");
+        }
+    }
+}
+
+/// P1: the rows of each live read model against those that the log gives.
+async fn check_rows(
+    config: &Config,
+    journal: &SharedJournal,
+    scratch: &Scratch,
+    violations: &mut Vec<String>,
+) -> Result<(u64, usize), Failure> {
+    let check = Check {
+        live: app::open_store(config).await?,
+        scratch: store::open(&Target::Sqlite { dir: scratch.0.clone() }).await?,
+        journal: journal.clone(),
+        clock: Arc::new(SystemClock),
+        stop: CancellationToken::new(),
+    };
+    let (mut rows, mut models) = (0, 0);
+    for projection in ROSTER.iter().copied() {
+        let name = projection.name();
+        let mut told = 0;
+        let found = check
+            .check(
+                projection,
+                |_| {},
+                |difference| {
+                    told += 1;
+                    if told <= limits::DIFFERENCES_TOLD {
+                        violations.push(format!("P1 broken in {name}: {difference}"));
+                    }
+                },
+            )
+            .await?;
+        match found {
+            OfRows::Compared(compared) => {
+                (rows, models) = (rows + compared.rows, models + 1);
+                if compared.differences > limits::DIFFERENCES_TOLD.min(told) {
+                    violations.push(format!("P1 broken in {name}: {} differences in all", compared.differences));
+                }
+            }
+            OfRows::Missing => {}
+            OfRows::Ahead(position) => {
+                violations.push(format!("P1 broken in {name}: it has seen {position}, which is not in the log"));
+            }
+        }
+    }
+    Ok((rows, models))
+}
+
+/// The log alone; on a terminal, a line on stderr shows how far it is.
+async fn check_log(journal: &SharedJournal) -> Result<Verdict, Failure> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = 0;
     let report = audit::run(journal.as_ref(), |progress| {

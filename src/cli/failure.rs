@@ -8,9 +8,12 @@ use crate::auth::KeyError;
 use crate::config::ConfigError;
 use crate::fault::Fault;
 use crate::journal::open::OpenError;
+use crate::projections::replay::ReplayError;
+use crate::projections::store::StoreError;
 
 /// The thing checked does not hold, or could not be done.
 const FAILED: u8 = 1;
+const USAGE: u8 = 2;
 /// EX_CONFIG of sysexits.h.
 const WRONG_CONFIGURATION: u8 = 78;
 
@@ -24,6 +27,11 @@ pub struct Failure {
 impl Failure {
     pub fn of(message: impl Into<String>) -> Self {
         Self { code: FAILED, message: Some(message.into()) }
+    }
+
+    /// Wrong usage that only we can see, with the code that clap uses for it.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: USAGE, message: Some(message.into()) }
     }
 
     pub fn configuration(message: impl Into<String>) -> Self {
@@ -81,6 +89,18 @@ impl From<OpenError> for Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::of(fault.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of(format!("the read models: {error}"))
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        Self::of(error.to_string())
     }
 }
 

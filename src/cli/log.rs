@@ -235,7 +235,7 @@ impl Printer {
             })?;
             let data = codec::to_json(&event).map_err(|e| Failure::of(format!("an event is not JSON: {e}")))?;
             if self.json {
-                writeln!(out, "{}", to_json(record, &data))?;
+                writeln!(out, "{}", record.to_json(&data))?;
             } else {
                 let Record { partition, position, at, kind, stream, version, principal, .. } = record;
                 writeln!(out, "{partition}:{position} {at} {kind} {stream}#{} by {principal} {data}", version.0)?;
@@ -243,28 +243,4 @@ impl Printer {
         }
         Ok(out.flush()?)
     }
-}
-
-fn to_json(record: &Record, data: &serde_json::Value) -> serde_json::Value {
-    serde_json::json!({
-        "partition": record.partition,
-        "position": record.position,
-        "stream": record.stream,
-        "version": record.version,
-        "kind": record.kind,
-        "schema": record.schema,
-        "event_id": record.event_id,
-        "command": record.command,
-        "correlation": record.correlation,
-        "causation": record.causation,
-        "principal": record.principal,
-        "owner": record.owner,
-        "epoch": record.epoch,
-        "node": record.node,
-        "at": record.at,
-        "recorded_at": record.recorded_at,
-        "unit_last": record.unit_last,
-        "chain": record.chain,
-        "data": data,
-    })
 }

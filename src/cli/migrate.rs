@@ -13,6 +13,8 @@ impl Migrate {
         let target = app::target(&config);
         app::make_data_directory(&config)?;
         journal::open::migrate(&target, app::chosen_partitions(&config)).await?;
+        // The registry of the read models; they themselves are made by the next node that serves.
+        app::open_store(&config).await?;
         Ok(output::line(&format!("the schema is up to date ({target:?})"))?)
     }
 }

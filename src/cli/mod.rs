@@ -7,6 +7,9 @@ mod failure;
 mod log;
 mod migrate;
 mod output;
+mod parked;
+mod progress;
+mod replay;
 mod serve;
 mod settings;
 mod token;
@@ -56,7 +59,11 @@ enum Verb {
     Token(token::Token),
     /// Reads the log, also beside a serving node.
     Log(log::Log),
-    /// Checks the invariants from the log alone.
+    /// Rebuilds read models from the log, beside a serving node.
+    Replay(replay::Replay),
+    /// Events that a read model could not apply: lists them, tries them again, skips them.
+    Parked(parked::Parked),
+    /// Checks the invariants from the log, and that the read models say what it says.
     Audit(audit::Audit),
     /// Creates the database's schema or brings it up to date.
     Migrate(migrate::Migrate),
@@ -106,6 +113,8 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::Serve(verb) => verb.run(global).await,
             Verb::Demo(verb) => verb.run(global).await,
             Verb::Log(verb) => verb.run(global).await,
+            Verb::Replay(verb) => verb.run(global).await,
+            Verb::Parked(verb) => verb.run(global).await,
             Verb::Audit(verb) => verb.run(global).await,
             Verb::Migrate(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
@@ -129,9 +138,18 @@ mod tests {
 
     #[test]
     fn global_flags_are_understood_after_every_verb() {
-        for verb in
-            ["serve", "demo", "audit", "migrate", "log stats", "log export", "log tail", "token --sub a --role member"]
-        {
+        for verb in [
+            "serve",
+            "demo",
+            "audit",
+            "replay",
+            "parked list",
+            "migrate",
+            "log stats",
+            "log export",
+            "log tail",
+            "token --sub a --role member",
+        ] {
             let line = format!("onsale {verb} --data d --database-url u --redis-url r --config c");
             let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
             assert_eq!(parsed.global.data.as_deref(), Some("d"), "{verb}");

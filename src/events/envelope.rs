@@ -106,6 +106,32 @@ impl Record {
         codec::decode(&self.kind, self.schema, self.codec, &self.payload)
     }
 
+    /// The row as people and foreign checkers read it; `data` is the fact as JSON.
+    #[must_use]
+    pub fn to_json(&self, data: &serde_json::Value) -> serde_json::Value {
+        serde_json::json!({
+            "partition": self.partition,
+            "position": self.position,
+            "stream": self.stream,
+            "version": self.version,
+            "kind": self.kind,
+            "schema": self.schema,
+            "event_id": self.event_id,
+            "command": self.command,
+            "correlation": self.correlation,
+            "causation": self.causation,
+            "principal": self.principal,
+            "owner": self.owner,
+            "epoch": self.epoch,
+            "node": self.node,
+            "at": self.at,
+            "recorded_at": self.recorded_at,
+            "unit_last": self.unit_last,
+            "chain": self.chain,
+            "data": data,
+        })
+    }
+
     /// The kind's name as this build knows it, borrowed where it does.
     #[must_use]
     pub fn intern_kind(name: &str) -> Cow<'static, str> {

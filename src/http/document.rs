@@ -17,6 +17,9 @@ pub fn complete(document: &mut OpenApi) {
     // Public routes do without; who may use which of the others, their answers say.
     let none: [&str; 0] = [];
     document.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("bearer", none)]);
+    // A parameter that takes the rest of the path is written with a star in routes, and without one in documents.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for (path, item) in &mut document.paths.paths {
         if let Some(reading) = item.get.as_mut().filter(|_| extract::takes_min_position(path)) {
             add(reading, min_position());

@@ -12,6 +12,7 @@ pub mod server;
 pub mod streams;
 
 mod accounts;
+mod admin;
 mod coupons;
 mod document;
 mod lists;
@@ -82,6 +83,11 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(admin::projections))
+        .routes(routes!(admin::parked))
+        .routes(routes!(admin::retry))
+        .routes(routes!(admin::skip))
+        .routes(routes!(admin::stream))
         .routes(routes!(ops::livez))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

@@ -11,14 +11,17 @@ use super::streams::Stopping;
 use crate::actors::Dispatch;
 use crate::auth::{Keys, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
+use crate::journal::SharedJournal;
 use crate::live::Hub;
 use crate::projections::reads::Reads;
+use crate::projections::runner::Runner;
 
 /// What `app` hands over.
 pub struct Handles {
     pub dispatch: Dispatch,
     pub hub: Hub,
-    pub reads: Reads,
+    pub runner: Runner,
+    pub journal: SharedJournal,
     pub keys: Keys,
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
@@ -60,13 +63,20 @@ macro_rules! handles {
 handles! {
     Dispatch = handles.dispatch;
     Hub = handles.hub;
-    Reads = handles.reads;
+    Runner = handles.runner;
+    SharedJournal = handles.journal;
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;
     PrometheusHandle = handles.metrics;
     Arc<Verifier> = verifier;
     Arc<Tickets> = tickets;
     Document = document;
+}
+
+impl FromRef<Shared> for Reads {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.0.handles.runner.reads()
+    }
 }
 
 impl FromRef<Shared> for Stopping {

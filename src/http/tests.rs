@@ -26,8 +26,11 @@ use crate::fault::Fault;
 use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
+use crate::journal::open::Target;
 use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
-use crate::projections::reads::Reads;
+use crate::projections::ROSTER;
+use crate::projections::runner::{self, Runner};
+use crate::projections::store;
 
 struct Nowhere;
 
@@ -69,7 +72,7 @@ async fn handles() -> Handles {
     let engine = Engine::start(setup).await.expect("an empty log");
     let hub = Hub::new(HubParts {
         follow: engine.follow(),
-        journal,
+        journal: journal.clone(),
         lookup: Arc::new(Nowhere),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -77,8 +80,30 @@ async fn handles() -> Handles {
         tracker: TaskTracker::new(),
     });
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    let (readiness, stopping, reads) = (Arc::new(Half), CancellationToken::new(), Reads::default());
-    Handles { dispatch: engine.dispatch(), hub, reads, keys: keys(), clock, entropy, readiness, metrics, stopping }
+    let (readiness, stopping) = (Arc::new(Half), CancellationToken::new());
+    // Kept by the process: the files are in use as long as the tasks of the runner are.
+    let dir = tempfile::tempdir().expect("a directory").keep();
+    let runner = Runner::start(runner::Parts {
+        store: store::open(&Target::Sqlite { dir }).await.expect("a store"),
+        journal: journal.clone(),
+        follow: engine.follow(),
+        clock: clock.clone(),
+        stop: stopping.clone(),
+        tracker: TaskTracker::new(),
+        roster: ROSTER,
+    });
+    Handles {
+        dispatch: engine.dispatch(),
+        hub,
+        runner,
+        journal,
+        keys: keys(),
+        clock,
+        entropy,
+        readiness,
+        metrics,
+        stopping,
+    }
 }
 
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
@@ -128,6 +153,11 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/coupon-tasks/{id}/events", "mscapd"),
     ("POST", "/v1/stores", "sa"),
     ("GET", "/v1/stores", "sa"),
+    ("GET", "/v1/admin/projections", "a"),
+    ("GET", "/v1/admin/parked", "a"),
+    ("POST", "/v1/admin/parked/{id}/retry", "a"),
+    ("POST", "/v1/admin/parked/{id}/skip", "a"),
+    ("GET", "/v1/admin/streams/{*stream}", "a"),
     ("POST", "/v1/stores/{id}/payments", "p"),
     ("GET", "/v1/stores/{id}/payments", "sapd"),
     ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
@@ -155,7 +185,11 @@ fn concrete(template: &str) -> String {
         Some((_, prefix)) => format!("{prefix}{HASH}"),
         None => format!("ct_{HASH}_{HASH}"),
     };
-    template.replace("{id}", &id).replace("{payment_id}", "p-1").replace("{code}", "not-found")
+    template
+        .replace("{id}", &id)
+        .replace("{payment_id}", "p-1")
+        .replace("{code}", "not-found")
+        .replace("{*stream}", "order/x")
 }
 
 fn token(role: Role) -> String {

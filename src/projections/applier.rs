@@ -199,8 +199,7 @@ impl Applier {
         let mut told = HashSet::new();
         let follows = self.projection.follows();
         for record in records {
-            let noun = record.kind.split('.').next().unwrap_or_default();
-            if !follows.contains(&noun) || self.skips.contains(&(record.partition, record.position)) {
+            if !super::concerns(follows, &record.kind) || self.skips.contains(&(record.partition, record.position)) {
                 continue;
             }
             let (key, fact) = self.read(record);

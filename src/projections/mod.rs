@@ -13,11 +13,13 @@
 //! 4. Whoever changes what the rows mean MUST raise `version`: the next start builds them anew beside the old ones.
 
 pub mod applier;
+pub mod check;
 pub mod compare;
 pub mod coupon_issues;
 pub mod coupons;
 pub mod orders;
 pub mod parked;
+pub mod place;
 pub mod reads;
 pub mod rebuild;
 pub mod replay;
@@ -90,7 +92,7 @@ pub trait Projection: Send + Sync + 'static {
 
     fn tables(&self) -> &'static [&'static Table];
 
-    /// The nouns whose facts it wants: the part of a kind before the dot.
+    /// The facts that it wants: nouns (`order`) or kinds (`seat.sold`). What it does not want costs it nothing.
     fn follows(&self) -> &'static [&'static str];
 
     /// What is parked together when a fact cannot be applied.
@@ -113,6 +115,12 @@ pub static ROSTER: &[&dyn Projection] = &[
     &coupon_issues::CouponIssues,
     &store_payments::StorePayments,
 ];
+
+/// Is a fact of this kind among those that a projection follows?
+fn concerns(follows: &[&str], kind: &str) -> bool {
+    let noun = kind.split('.').next().unwrap_or_default();
+    follows.contains(&noun) || follows.contains(&kind)
+}
 
 /// The read model of this name.
 #[must_use]

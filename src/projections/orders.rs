@@ -97,7 +97,7 @@ impl Projection for Orders {
     }
 
     fn follows(&self) -> &'static [&'static str] {
-        &["order", "seat"]
+        &["order", "seat.sold", "seat.released"]
     }
 
     /// An order and its seats wait together.

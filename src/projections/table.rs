@@ -282,6 +282,7 @@ macro_rules! table {
         impl $row {
             /// The name of such a row, whether or not it exists.
             #[must_use]
+            #[allow(dead_code, reason = "not every table is looked up by its key")]
             pub fn key($($key: $key_type),+) -> $crate::projections::table::Key {
                 vec![$($crate::projections::table::Cell::into_value($key)),+]
             }

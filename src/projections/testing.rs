@@ -101,8 +101,7 @@ impl Shelf {
     }
 
     pub fn apply(&mut self, projection: &dyn Projection, fact: &Fact) -> Result<(), Unfit> {
-        let noun = fact.record.kind.split('.').next().unwrap_or_default();
-        if !projection.follows().contains(&noun) {
+        if !super::concerns(projection.follows(), &fact.record.kind) {
             return Ok(());
         }
         let (mut needed, mut rows) = (Needed::default(), Rows::default());

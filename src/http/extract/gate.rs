@@ -44,6 +44,7 @@ gates! {
     OrderReaders: [Member, Seller, Admin];
     StoreReaders: [Pos, Display, Seller, Admin];
     StoreWatchers: [Display, Seller, Admin];
+    Admins: [Admin];
 }
 
 /// The caller, whose role passes the gate.

@@ -17,8 +17,8 @@ pub use ask::Ask;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
-    Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Sellers, StoreReaders, StoreWatchers,
-    Watcher, require_role,
+    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Sellers, StoreReaders,
+    StoreWatchers, Watcher, require_role,
 };
 pub use listing::{ListOf, Listing};
 pub use mine::Mine;

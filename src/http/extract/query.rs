@@ -22,6 +22,9 @@ const LISTS: &[(&str, &[&str])] = &[
     ("/v1/accounts/me/coupons", &[]),
     ("/v1/coupons/{id}/issues", &["account_id"]),
     ("/v1/stores/{id}/payments", &["from", "to", "terminal_id", "status"]),
+    ("/v1/admin/projections", &[]),
+    ("/v1/admin/parked", &["projection"]),
+    ("/v1/admin/streams/{*stream}", &[]),
 ];
 
 /// Does this reading of a list take this parameter? `None`: it is no list.

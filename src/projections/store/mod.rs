@@ -14,126 +14,24 @@
 //! 4. A `Snapshot` MUST show rows, cursors and parked events of one moment.
 //! 5. Nothing here may ever make a commit of the log wait: it is not written to through the log's connections.
 
+mod builds;
+mod conn;
+mod open;
+mod postgres;
+mod registry;
+mod sqlite;
+mod types;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::rows::TableChanges;
+pub use open::open;
+pub use types::{Action, BuildId, Changes, CursorMove, Decision, Parked, ParkedKey, Purpose, Registered, StoreError};
+
+use super::Projection;
 use super::table::{Cells, Key, Table, Value};
-use super::{Projection, Schema};
-use crate::fault::Fault;
 use crate::ids::{Partition, Position};
-use crate::timestamp::Timestamp;
-
-/// The number of a build, unique in its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BuildId(pub u32);
-
-/// What the store knows of a projection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    pub name: String,
-    /// `Projection::version` of the active build.
-    pub version: u32,
-    pub active: BuildId,
-}
-
-/// Why there is a build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To become the active one.
-    Serve,
-    /// To show the past; never switched to, dropped by nobody but the operator.
-    Past,
-}
-
-/// A decision of an operator about a parked key, kept for ever as an audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Given by the store.
-    pub id: i64,
-    pub projection: String,
-    /// The first parked event of the key when it was decided.
-    pub partition: Partition,
-    pub position: Position,
-    pub key: String,
-    pub action: Action,
-    pub reason: String,
-    /// Who: an account, or a name given on the command line.
-    pub actor: String,
-    pub decided_at: Timestamp,
-    /// What came of it; `None` while no runner has carried it out.
-    pub outcome: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Apply the key's parked events again.
-    Retry,
-    /// Never apply the key's first parked event, in this build or any later one; then go on with the rest of the key.
-    Skip,
-}
-
-/// An event that waits because its key is parked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
-    pub partition: Partition,
-    pub position: Position,
-    pub key: String,
-    /// Of the first event of its key: why it cannot be applied. Empty for those behind it.
-    pub error: String,
-    pub since: Timestamp,
-}
-
-/// A key whose events wait: its first event cannot be applied, the others are behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParkedKey {
-    pub key: String,
-    /// Of the first event, as are `error` and `since`.
-    pub partition: Partition,
-    pub position: Position,
-    pub error: String,
-    pub since: Timestamp,
-    /// How many wait.
-    pub events: u64,
-}
-
-/// What one transaction of a projection does.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    pub tables: Vec<TableChanges>,
-    pub cursors: Vec<CursorMove>,
-    pub park: Vec<Parked>,
-    pub unpark: Vec<(Partition, Position)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CursorMove {
-    pub partition: Partition,
-    /// Where it must stand now. The same as `to` where a transaction moves nothing but must be fenced by the cursor.
-    pub from: Position,
-    pub to: Position,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// Another runner works on this build.
-    #[error("another runner works on this build")]
-    Fenced,
-    /// The content is to blame, and would be again.
-    #[error("the store refuses the rows: {0}")]
-    Refused(String),
-    /// Later it may work.
-    #[error("the store cannot be reached: {0}")]
-    Unavailable(String),
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(detail) => Self::unavailable(detail),
-            StoreError::Fenced | StoreError::Refused(_) => Self::internal(error.to_string()),
-        }
-    }
-}
 
 /// Held while a projection is rebuilt; the end of the process ends it too.
 pub trait RebuildLock: Send + Sync {}
@@ -152,13 +50,9 @@ pub trait Store: Send + Sync + 'static {
         projection: &'static dyn Projection,
         partitions: u16,
         purpose: Purpose,
-    ) -> Result<std::sync::Arc<dyn Build>, StoreError>;
+    ) -> Result<Arc<dyn Build>, StoreError>;
 
-    async fn open(
-        &self,
-        projection: &'static dyn Projection,
-        build: BuildId,
-    ) -> Result<std::sync::Arc<dyn Build>, StoreError>;
+    async fn open(&self, projection: &'static dyn Projection, build: BuildId) -> Result<Arc<dyn Build>, StoreError>;
 
     /// Points readers and runners to `to`, if they are pointed to `from` now (`None`: to nothing). `false`: they are not.
     async fn switch(
@@ -178,11 +72,15 @@ pub trait Store: Send + Sync + 'static {
         projection: &'static dyn Projection,
     ) -> Result<Option<Box<dyn RebuildLock>>, StoreError>;
 
-    /// Writes down what an operator wants; runners carry it out.
+    /// Writes down what an operator wants; runners carry it out. Gives the decision's id: that of the earlier one if the
+    /// command was known.
     async fn decide(&self, decision: Decision) -> Result<i64, StoreError>;
 
     /// Decisions without an outcome, oldest first; `limit` at most.
     async fn undone(&self, limit: usize) -> Result<Vec<Decision>, StoreError>;
+
+    /// The decision that this command made.
+    async fn decided(&self, command: &str) -> Result<Option<Decision>, StoreError>;
 
     async fn decision(&self, id: i64) -> Result<Option<Decision>, StoreError>;
 
@@ -225,7 +123,7 @@ pub trait Build: Send + Sync + 'static {
 
 /// Who may write to a build: one connection of its own, in one hand.
 #[async_trait]
-pub trait Writer: Send {
+pub trait Writer: Send + Sync {
     /// The rows that exist of those asked for, in any order.
     async fn load(&mut self, table: &'static Table, keys: &[Key]) -> Result<Vec<Cells>, StoreError>;
 
@@ -241,7 +139,7 @@ pub trait Writer: Send {
 
 /// A build at one moment.
 #[async_trait]
-pub trait Snapshot: Send {
+pub trait Snapshot: Send + Sync {
     async fn cursors(&mut self) -> Result<Vec<Position>, StoreError>;
 
     /// The positions of all parked events.
@@ -254,14 +152,4 @@ pub trait Snapshot: Send {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Cells>, StoreError>;
-}
-
-/// For the engines: a projection's statements with the build's place filled in.
-#[must_use]
-pub(super) fn placed(sql: &str, place: &str) -> String {
-    sql.replace("@.", place)
-}
-
-pub(super) fn statements(schema: Schema, postgres: bool) -> &'static str {
-    if postgres { schema.postgres } else { schema.sqlite }
 }

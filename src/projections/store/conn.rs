@@ -1,0 +1,80 @@
+//! How do we talk to either engine? Whole numbers and texts go in and out; everything above is written once for both.
+//!
+//! Statements are shared by the engines: `@.` stands before every table's name, for the schema in Postgres and for nothing
+//! in SQLite, where a place is a file.
+
+use async_trait::async_trait;
+
+use super::types::StoreError;
+use crate::projections::table::{Cells, Key, Table, Value};
+
+/// One connection in one hand.
+#[async_trait]
+pub trait Conn: Send + Sync {
+    /// Rows that it changed.
+    async fn run(&mut self, sql: &str, binds: &[Value]) -> Result<u64, StoreError>;
+
+    async fn rows(&mut self, sql: &str, binds: &[Value]) -> Result<Vec<Cells>, StoreError>;
+
+    /// Statements without binds and without rows.
+    async fn raw(&mut self, sql: &str) -> Result<(), StoreError>;
+
+    async fn begin(&mut self) -> Result<(), StoreError>;
+
+    async fn upsert(&mut self, place: &str, table: &Table, rows: &[Cells]) -> Result<(), StoreError>;
+
+    async fn load(&mut self, place: &str, table: &Table, keys: &[Key]) -> Result<Vec<Cells>, StoreError>;
+}
+
+/// Ends the transaction that `done` is the outcome of.
+pub async fn end<T: Send>(conn: &mut dyn Conn, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    match done {
+        Ok(done) => conn.raw("COMMIT").await.map(|()| done),
+        Err(error) => {
+            // What matters is why it failed. A connection that cannot even roll back is of no use to anybody.
+            match conn.raw("ROLLBACK").await {
+                Ok(()) => Err(error),
+                Err(_) => Err(StoreError::Unavailable(error.to_string())),
+            }
+        }
+    }
+}
+
+/// A statement with its place filled in.
+pub fn placed(sql: &str, place: &str) -> String {
+    sql.replace("@.", place)
+}
+
+pub fn names(table: &Table) -> Vec<&'static str> {
+    table.columns.iter().map(|column| column.name).collect()
+}
+
+/// `ON CONFLICT …` of an upsert.
+pub fn on_conflict(table: &Table) -> String {
+    let names = names(table);
+    let (keys, others) = names.split_at(table.key);
+    let sets: Vec<String> = others.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let act = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+    format!("ON CONFLICT ({}) DO {act}", keys.join(", "))
+}
+
+/// Postgres knows no text with NUL in it; so that both engines agree, neither takes one.
+pub fn storable(rows: &[Cells]) -> Result<(), StoreError> {
+    let bad = rows.iter().flatten().any(|cell| matches!(cell, Value::Text(text) if text.contains('\0')));
+    if bad { Err(StoreError::Refused("a text has a NUL in it".to_owned())) } else { Ok(()) }
+}
+
+/// Whole numbers of a row that must have them.
+pub fn int(row: &Cells, column: usize) -> Result<i64, StoreError> {
+    match row.get(column) {
+        Some(Value::Int(number)) => Ok(*number),
+        _ => Err(StoreError::Refused(format!("column {column} is not a number"))),
+    }
+}
+
+pub fn text(row: &Cells, column: usize) -> Result<String, StoreError> {
+    match row.get(column) {
+        Some(Value::Text(text)) => Ok(text.as_ref().to_owned()),
+        _ => Err(StoreError::Refused(format!("column {column} is not a text"))),
+    }
+}

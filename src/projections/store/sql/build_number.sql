@@ -1,0 +1,1 @@
+UPDATE @.counter SET next = next + 1 RETURNING next - 1

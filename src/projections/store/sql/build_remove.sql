@@ -1,0 +1,2 @@
+-- $1 build
+DELETE FROM @.builds WHERE build = $1

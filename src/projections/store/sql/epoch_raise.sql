@@ -1,0 +1,1 @@
+UPDATE @.runner SET epoch = epoch + 1 RETURNING epoch

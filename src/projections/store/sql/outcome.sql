@@ -1,0 +1,2 @@
+-- $1 outcome, $2 id
+UPDATE @.decisions SET outcome = $1 WHERE id = $2

@@ -1,0 +1,1 @@
+SELECT projection, version, build FROM @.builds WHERE state = 'active' ORDER BY projection
