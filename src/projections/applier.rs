@@ -35,9 +35,19 @@ pub enum Stop {
 /// Why a batch did not go through.
 enum Trouble {
     Store(StoreError),
-    /// Keys and what is wrong with their facts.
-    Facts(Vec<(Arc<str>, String)>),
+    /// Keys, their facts that cannot be applied, and why.
+    Facts(Vec<Bad>),
 }
+
+/// A key, its first fact that cannot be applied, and why.
+struct Bad {
+    key: Arc<str>,
+    place: Place,
+    error: String,
+}
+
+/// What must be parked, by key.
+type BadKeys = HashMap<Arc<str>, (Place, String)>;
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
@@ -50,7 +60,7 @@ impl From<StoreError> for Trouble {
 struct Work {
     facts: Vec<(Arc<str>, Fact)>,
     park: Vec<Parked>,
-    broken: Vec<(Arc<str>, String)>,
+    broken: Vec<Bad>,
 }
 
 /// The writer of one build, with what it must know of it.
@@ -131,7 +141,7 @@ impl Applier {
     /// One unit that may have a fact which cannot be applied.
     async fn unit(&mut self, unit: &[Arc<Record>]) -> Result<(), Stop> {
         let reached = self.ends_of(unit)?;
-        let mut bad = HashMap::new();
+        let mut bad = BadKeys::new();
         let mut tries = 0;
         loop {
             let trouble = match self.attempt(unit, &reached, &bad).await {
@@ -147,30 +157,31 @@ impl Applier {
                 continue;
             }
             let known = bad.len();
-            match trouble {
-                Trouble::Facts(facts) => bad.extend(facts),
+            let facts = match trouble {
+                Trouble::Facts(facts) => facts,
                 // The store cannot say which fact of the unit it was.
                 Trouble::Store(error) => {
-                    let work = self.look_at(unit, &bad);
-                    bad.extend(work.facts.into_iter().map(|(key, _)| (key, error.to_string())));
+                    let facts = self.look_at(unit, &bad).facts;
+                    let one =
+                        |(key, fact): (Arc<str>, Fact)| Bad { key, place: place(&fact), error: error.to_string() };
+                    facts.into_iter().map(one).collect()
                 }
+            };
+            for Bad { key, place, error } in facts {
+                // The first of a key counts; the others are behind it.
+                bad.entry(key).or_insert((place, error));
             }
             if bad.len() == known || self.parked.len() + bad.len() > limits::PARKED_KEYS {
                 return Err(Stop::Halted { keys: self.parked.len() + bad.len() });
             }
-            for (key, error) in &bad {
+            for (key, (_, error)) in &bad {
                 tracing::error!(projection = self.projection.name(), %key, %error, "parked: this key waits for an operator");
             }
         }
     }
 
     /// Everything or nothing. Facts of `bad` keys are parked with what is wrong with them.
-    async fn attempt(
-        &mut self,
-        records: &[Arc<Record>],
-        reached: &[Position],
-        bad: &HashMap<Arc<str>, String>,
-    ) -> Result<(), Trouble> {
+    async fn attempt(&mut self, records: &[Arc<Record>], reached: &[Position], bad: &BadKeys) -> Result<(), Trouble> {
         let work = self.look_at(records, bad);
         if !work.broken.is_empty() {
             return Err(Trouble::Facts(work.broken));
@@ -181,7 +192,10 @@ impl Applier {
         }
         let (rows, broken) = self.fold(work.facts.iter().map(|(_, fact)| fact)).await?;
         if !broken.is_empty() {
-            let named = |(at, error): (usize, String)| (work.facts[at].0.clone(), error);
+            let named = |(at, error): (usize, String)| {
+                let (key, fact) = &work.facts[at];
+                Bad { key: key.clone(), place: place(fact), error }
+            };
             return Err(Trouble::Facts(broken.into_iter().map(named).collect()));
         }
         let parks: Vec<Arc<str>> = work.park.iter().map(|parked| parked.key.as_str().into()).collect();
@@ -194,26 +208,26 @@ impl Applier {
     }
 
     /// Which records concern the projection, and which of those must wait.
-    fn look_at(&self, records: &[Arc<Record>], bad: &HashMap<Arc<str>, String>) -> Work {
+    fn look_at(&self, records: &[Arc<Record>], bad: &BadKeys) -> Work {
         let mut work = Work::default();
-        let mut told = HashSet::new();
         let follows = self.projection.follows();
         for record in records {
             if !super::concerns(follows, &record.kind) || self.skips.contains(&(record.partition, record.position)) {
                 continue;
             }
             let (key, fact) = self.read(record);
-            if self.parked.contains(&key) || bad.contains_key(&key) {
-                let first = !self.parked.contains(&key) && told.insert(key.clone());
-                let error = bad.get(&key).filter(|_| first).cloned().unwrap_or_default();
-                let since = self.clock.wall();
-                let (partition, position) = (record.partition, record.position);
-                work.park.push(Parked { partition, position, key: key.to_string(), error, since });
+            let here = (record.partition, record.position);
+            let first_bad = bad.get(&key).filter(|_| !self.parked.contains(&key));
+            if self.parked.contains(&key) || first_bad.is_some_and(|(place, _)| here >= *place) {
+                let error = first_bad.filter(|(place, _)| *place == here).map(|(_, error)| error.clone());
+                let (partition, position) = here;
+                let (key, error, since) = (key.to_string(), error.unwrap_or_default(), self.clock.wall());
+                work.park.push(Parked { partition, position, key, error, since });
                 continue;
             }
             match fact {
                 Ok(fact) => work.facts.push((key, fact)),
-                Err(error) => work.broken.push((key, error)),
+                Err(error) => work.broken.push(Bad { key, place: here, error }),
             }
         }
         work
@@ -296,6 +310,10 @@ impl Applier {
         }
         Ok(ends)
     }
+}
+
+fn place(fact: &Fact) -> Place {
+    (fact.record.partition, fact.record.position)
 }
 
 fn moves(from: &[Position], to: &[Position]) -> Vec<CursorMove> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Projection;
 use super::applier::Applier;
 use super::compare::{Difference, compare};
-use super::rebuild::{self, Progress, Rebuild};
+use super::rebuild::{self, Gaps, Progress, Rebuild};
 use super::replay::{Compared, ReplayError};
 use super::store::{Purpose, Store};
 use crate::clock::Clock;
@@ -62,7 +62,7 @@ impl Check {
         let applier = Applier::take(projection, &*build, left_out, self.clock.clone()).await?;
         let follow = Follow::new(self.journal.clone(), &heads);
         let made = vec![Rebuild { build: build.clone(), applier }];
-        rebuild::catch_up(made, &follow, &cursors, &self.stop, progress).await?;
+        rebuild::catch_up(made, &follow, &cursors, Gaps::Refuse, &self.stop, progress).await?;
         let mut reference = build.snapshot().await?;
         let mut compared = Compared { parked: parked.len(), ..Compared::default() };
         let mut tell = tell;

@@ -32,6 +32,15 @@ pub struct Rebuild {
     pub applier: Applier,
 }
 
+/// What becomes of a partition in which a position is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gaps {
+    /// The rebuild fails: it would be less than what it is to replace.
+    Refuse,
+    /// It ends before the gap, and the live runner will raise the alarm: there is nothing to be replaced.
+    EndBefore,
+}
+
 /// How far a rebuild has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -63,6 +72,7 @@ pub async fn catch_up(
     rebuilds: Vec<Rebuild>,
     follow: &Follow,
     to: &[Position],
+    gaps: Gaps,
     stop: &CancellationToken,
     mut progress: impl FnMut(Progress),
 ) -> Result<Vec<Rebuild>, RebuildError> {
@@ -83,7 +93,11 @@ pub async fn catch_up(
         for ((number, from), to) in (0..).zip(&from).zip(to) {
             let mut at = *from;
             while at < *to {
-                let read = follow.read(Partition(number), at).await.map_err(RebuildError::Log)?;
+                let read = match follow.read(Partition(number), at).await {
+                    Ok(read) => read,
+                    Err(Fault::Damaged { .. }) if gaps == Gaps::EndBefore => break,
+                    Err(fault) => return Err(RebuildError::Log(fault)),
+                };
                 let within = read.into_iter().filter(|record| record.position <= *to);
                 let before = batch.len();
                 batch.extend(within);

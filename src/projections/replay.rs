@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Projection;
 use super::applier::Applier;
 use super::compare::{Difference, compare};
-use super::rebuild::{self, Progress, Rebuild, RebuildError};
+use super::rebuild::{self, Gaps, Progress, Rebuild, RebuildError};
 use super::store::{BuildId, Purpose, RebuildLock, Registered, Store, StoreError};
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -113,7 +113,8 @@ impl Replay {
                 }
             }
         }
-        making.rebuilds = rebuild::catch_up(making.rebuilds, &making.follow, &to, &self.stop, progress).await?;
+        making.rebuilds =
+            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.stop, progress).await?;
         Ok(making)
     }
 
@@ -133,7 +134,8 @@ impl Replay {
             let mut live = live.snapshot().await?;
             let cursors = live.cursors().await?;
             raise(&making.follow, &cursors);
-            let rebuild = rebuild::catch_up(vec![rebuild], &making.follow, &cursors, &self.stop, |_| {}).await?;
+            let rebuild =
+                rebuild::catch_up(vec![rebuild], &making.follow, &cursors, Gaps::Refuse, &self.stop, |_| {}).await?;
             let mut compared = Compared { parked: live.parked().await?.len(), ..Compared::default() };
             for rebuild in rebuild {
                 let mut new = rebuild.build.snapshot().await?;
@@ -158,7 +160,7 @@ impl Replay {
                 raise(&making.follow, &self.journal.heads().await?);
                 let to = rebuild::heads(&making.follow);
                 let behind: u64 = one.iter().map(|rebuild| distance(rebuild.applier.cursors(), &to)).sum();
-                one = rebuild::catch_up(one, &making.follow, &to, &self.stop, |_| {}).await?;
+                one = rebuild::catch_up(one, &making.follow, &to, Gaps::Refuse, &self.stop, |_| {}).await?;
                 if behind < limits::READ_BATCH as u64 {
                     break;
                 }
@@ -176,7 +178,7 @@ impl Replay {
         Ok(())
     }
 
-    /// From zero up to a moment or a position. Says where the tables are.
+    /// From zero up to a moment or a position. Says how to look at the tables.
     pub async fn past(
         &self,
         mut making: Making,
@@ -184,12 +186,14 @@ impl Replay {
         progress: impl FnMut(Progress),
     ) -> Result<Vec<(&'static str, String)>, ReplayError> {
         let to = self.ends(&making.follow, until).await?;
-        making.rebuilds = rebuild::catch_up(making.rebuilds, &making.follow, &to, &self.stop, progress).await?;
+        making.rebuilds =
+            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.stop, progress).await?;
         let place = |rebuild: &Rebuild| {
-            let name = rebuild.applier.projection().name();
-            (name, self.store.place(name, rebuild.build.id()))
+            let projection = rebuild.applier.projection();
+            let places = self.store.place(projection, rebuild.build.id());
+            places.into_iter().map(|place| (projection.name(), place)).collect::<Vec<_>>()
         };
-        Ok(making.rebuilds.iter().map(place).collect())
+        Ok(making.rebuilds.iter().flat_map(place).collect())
     }
 
     /// The active build of this version.

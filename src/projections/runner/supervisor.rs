@@ -165,7 +165,7 @@ pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<
         return Ok(());
     }
     let heads = rebuild::heads(&parts.follow);
-    let made = rebuild::catch_up(rebuilds, &parts.follow, &heads, &parts.stop, |_| {}).await;
+    let made = rebuild::catch_up(rebuilds, &parts.follow, &heads, rebuild::Gaps::EndBefore, &parts.stop, |_| {}).await;
     let made = match made {
         Ok(made) => made,
         Err(_) if parts.stop.is_cancelled() => return Ok(()),

@@ -20,8 +20,8 @@ pub trait Engine: Send + Sync + 'static {
     /// What stands for `@.` in its statements.
     fn place(&self, name: &str) -> String;
 
-    /// How people look at it.
-    fn shown(&self, name: &str) -> String;
+    /// How people look at one of its tables.
+    fn shown(&self, name: &str, table: &str) -> String;
 
     async fn registry(&self) -> Result<Box<dyn Conn>, StoreError>;
 

@@ -90,8 +90,8 @@ pub trait Store: Send + Sync + 'static {
     /// Events of a projection that operators decided to skip.
     async fn skips(&self, projection: &str) -> Result<Vec<(Partition, Position)>, StoreError>;
 
-    /// Where people find the tables of a build: for the message after `--until`.
-    fn place(&self, projection: &str, build: BuildId) -> String;
+    /// How people look at the tables of a build of the past: one command each.
+    fn place(&self, projection: &dyn Projection, build: BuildId) -> Vec<String>;
 }
 
 /// One making of a projection's tables: the reading half.

@@ -65,8 +65,8 @@ impl Engine for Schemas {
         if name == "registry" { REGISTRY.to_owned() } else { format!("read_{name}.") }
     }
 
-    fn shown(&self, name: &str) -> String {
-        format!("psql {} -c 'SET search_path TO read_{name}'", self.shown)
+    fn shown(&self, name: &str, table: &str) -> String {
+        format!("psql {} -c 'SELECT * FROM {}{table} LIMIT 10'", self.shown, self.place(name))
     }
 
     async fn registry(&self) -> Result<Box<dyn Conn>, StoreError> {

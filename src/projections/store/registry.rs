@@ -285,8 +285,9 @@ impl Store for Registry {
         found.iter().map(|row| Ok((partition(row, 0)?, at(row, 1)?))).collect()
     }
 
-    fn place(&self, projection: &str, id: BuildId) -> String {
-        self.engine.shown(&name(projection, id, true))
+    fn place(&self, projection: &dyn Projection, id: BuildId) -> Vec<String> {
+        let name = name(projection.name(), id, true);
+        projection.tables().iter().map(|table| self.engine.shown(&name, table.name)).collect()
     }
 }
 

@@ -62,8 +62,8 @@ impl Engine for Files {
         String::new()
     }
 
-    fn shown(&self, name: &str) -> String {
-        format!("sqlite3 {}", self.dir.join(format!("{name}.db")).display())
+    fn shown(&self, name: &str, table: &str) -> String {
+        format!("sqlite3 {} 'SELECT * FROM {table} LIMIT 10'", self.dir.join(format!("{name}.db")).display())
     }
 
     async fn registry(&self) -> Result<Box<dyn Conn>, StoreError> {
