@@ -47,6 +47,7 @@ metrics_table! {
     UNKNOWN_OUTCOMES = "onsale_unknown_outcomes_total", Counter, Count, "Appends whose outcome was unknown and had to be settled.";
     FENCED = "onsale_fenced_total", Counter, Count, "Partition batches that fell out because another node writes there.";
     COMMANDS_IN_FLIGHT = "onsale_commands_in_flight", Gauge, Count, "Commands between admission and durable answer.";
+    COMMANDS = "onsale_commands_total", Counter, Count, "Commands by `noun` and `outcome` (accepted, replayed, refused, failed).";
     COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
     LOAD_SECONDS = "onsale_load_seconds", Histogram, Seconds, "From asking the log for a batch of cold streams to having them.";
     LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";

@@ -27,11 +27,22 @@ impl Dispatch {
         command: A::Command,
         request: Request,
     ) -> Result<Outcome<A::Event>, CommandError> {
-        let partition = self.node.route(&stream)?;
+        let result = self.carry_out::<A>(&stream, &command, request).await;
+        self.node.tally.count::<A>(&stream, &command, &result, || self.node.time.now());
+        result
+    }
+
+    async fn carry_out<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        command: &A::Command,
+        request: Request,
+    ) -> Result<Outcome<A::Event>, CommandError> {
+        let partition = self.node.route(stream)?;
         let request = Arc::new(request);
         let mut tries = 0;
         loop {
-            let result = self.attempt::<A>(partition, &stream, command.clone(), &request).await;
+            let result = self.attempt::<A>(partition, stream, command.clone(), &request).await;
             match result {
                 Err(CommandError::Failed(fault)) if fault.retryable() && tries < limits::SUPERSEDED_RETRIES => {
                     tries += 1;
@@ -39,7 +50,7 @@ impl Dispatch {
                 }
                 Err(error) => return Err(error),
                 Ok(Accepted::Done(outcome)) => return Ok(outcome),
-                Ok(Accepted::Replay { version }) => return self.replay::<A>(partition, &stream, version).await,
+                Ok(Accepted::Replay { version }) => return self.replay::<A>(partition, stream, version).await,
             }
         }
     }
@@ -213,6 +224,12 @@ impl Dispatch {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.node.admission.in_flight()
+    }
+
+    /// What was refused at a stream: a performance's orders count as its own.
+    #[must_use]
+    pub fn refusals_of(&self, stream: &StreamId) -> super::Refusals {
+        self.node.tally.of(stream)
     }
 
     /// Actors in memory.

@@ -15,6 +15,7 @@ use super::logtime::{Lease, LogTime};
 use super::node::{Node, Sabotage};
 use super::registry::Registry;
 use super::sequencer::Sequencer;
+use super::tally::Tally;
 use super::{Dispatch, timers};
 use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
@@ -61,6 +62,7 @@ impl Engine {
         let partitions = u16::try_from(sequencers.len()).unwrap_or(u16::MAX);
         let (loader, loading) = Loader::new(journal.clone(), clock.clone());
         let tasks = TaskTracker::new();
+        let tally = Tally::since(time.now());
         let node = Arc::new(Node {
             id: node,
             journal: journal.clone(),
@@ -72,6 +74,7 @@ impl Engine {
             registry: Registry::new(partitions),
             loader,
             admission: Admission::new(partitions),
+            tally,
             sabotage,
             lost: CancellationToken::new(),
             tasks: tasks.clone(),

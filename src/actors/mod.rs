@@ -18,6 +18,7 @@ mod registry;
 mod sequencer;
 mod shell;
 mod snapshot;
+mod tally;
 mod timers;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use engine::{Engine, Setup};
 pub use node::{Moment, Sabotage};
+pub use tally::Refusals;
 
 use crate::domain::{Authority, Refusal};
 use crate::fault::Fault;

@@ -7,6 +7,7 @@ use super::loader::Loader;
 use super::logtime::{Lease, LogTime};
 use super::registry::Registry;
 use super::sequencer::Sequencer;
+use super::tally::Tally;
 use crate::clock::{Clock, Entropy};
 use crate::domain::Refusal;
 use crate::fault::Fault;
@@ -39,6 +40,7 @@ pub struct Node {
     pub registry: Registry,
     pub loader: Loader,
     pub admission: Admission,
+    pub tally: Tally,
     pub sabotage: Option<Arc<dyn Sabotage>>,
     /// Cancelled when this node has lost what it owned: it must stop, so that another one can serve.
     pub lost: tokio_util::sync::CancellationToken,

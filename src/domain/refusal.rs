@@ -54,3 +54,31 @@ pub enum Refusal {
     #[error("the store has recorded as many payments as it can remember")]
     StoreFull,
 }
+
+impl Refusal {
+    /// The stable name that clients and operators know it by.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::KeyRequired => "idempotency-key-required",
+            Self::InvalidValue { .. } => "invalid-value",
+            Self::SeatUnavailable { .. } => "seat-unavailable",
+            Self::SaleNotOpen { .. } => "sale-not-open",
+            Self::SaleClosed => "sale-closed",
+            Self::SalePaused => "sale-paused",
+            Self::TooManySeats { .. } => "too-many-seats",
+            Self::OrderNotCancellable { .. } => "order-not-cancellable",
+            Self::CouponSoldOut => "coupon-sold-out",
+            Self::CouponAlreadyIssued { .. } => "coupon-already-issued",
+            Self::CouponNotOpen { .. } => "coupon-not-open",
+            Self::CouponClosed => "coupon-closed",
+            Self::PaymentMismatch => "payment-mismatch",
+            Self::PaymentTooOld { .. } => "payment-too-old",
+            Self::AlreadyCancelled => "already-cancelled",
+            Self::AmountExceedsRemaining { .. } => "amount-exceeds-remaining",
+            Self::StoreFull => "store-full",
+        }
+    }
+}

@@ -125,29 +125,29 @@ pub struct CouponCreated {
 #[derive(Serialize, ToSchema)]
 pub struct CouponView {
     #[schema(value_type = String)]
-    coupon_id: CouponId,
+    pub(super) coupon_id: CouponId,
     #[schema(value_type = String)]
-    owner: AccountId,
-    name: String,
-    stock: u64,
-    per_member: u32,
+    pub(super) owner: AccountId,
+    pub(super) name: String,
+    pub(super) stock: u64,
+    pub(super) per_member: u32,
     #[schema(value_type = String)]
-    opens_at: Timestamp,
+    pub(super) opens_at: Timestamp,
     #[schema(value_type = String)]
-    closes_at: Timestamp,
+    pub(super) closes_at: Timestamp,
     #[schema(value_type = String)]
-    valid_until: Timestamp,
-    discount: DiscountView,
+    pub(super) valid_until: Timestamp,
+    pub(super) discount: DiscountView,
     #[schema(value_type = Vec<String>)]
-    shows: Vec<ShowId>,
-    issued: u64,
-    remaining: u64,
+    pub(super) shows: Vec<ShowId>,
+    pub(super) issued: u64,
+    pub(super) remaining: u64,
     /// `scheduled`, `open`, `sold_out`, `closed`.
-    status: &'static str,
+    pub(super) status: &'static str,
     #[schema(value_type = String)]
-    at: Timestamp,
+    pub(super) at: Timestamp,
     #[schema(value_type = Option<String>)]
-    position: Option<LogPosition>,
+    pub(super) position: Option<LogPosition>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -163,7 +163,7 @@ pub struct DiscountView {
 }
 
 impl DiscountView {
-    fn of(discount: &Discount) -> Self {
+    pub(super) fn of(discount: &Discount) -> Self {
         match *discount {
             Discount::Amount { value, currency, min_amount } => {
                 Self { kind: "amount", value: value.minor(), currency: Some(currency), max_amount: None, min_amount }
@@ -220,7 +220,7 @@ fn view(state: &Coupons) -> Option<CouponView> {
     })
 }
 
-fn status(view: &CouponView, at: Timestamp) -> &'static str {
+pub(super) fn status(view: &CouponView, at: Timestamp) -> &'static str {
     if at >= view.closes_at {
         "closed"
     } else if at < view.opens_at {

@@ -326,6 +326,7 @@ mod tests {
         let seats = vec![SeatId::new("A-1-1")];
         let table = [
             (Refusal::NotFound, 404, "not-found", None),
+            (Refusal::InvalidValue { pointer: "/a".into(), detail: "b".into() }, 422, "invalid-value", None),
             (Refusal::KeyReused, 422, "idempotency-key-reused", None),
             (Refusal::KeyRequired, 400, "idempotency-key-required", None),
             (Refusal::SeatUnavailable { seats }, 409, "seat-unavailable", Some(("seats", json!(["A-1-1"])))),
@@ -355,6 +356,7 @@ mod tests {
             (Refusal::StoreFull, 409, "store-full", None),
         ];
         for (refusal, status, code, member) in table {
+            assert_eq!(refusal.code(), code, "counted under the name that clients see");
             let (got, body) = answer(refusal.into());
             assert_eq!((got, &body["code"], &body["status"]), (status, &json!(code), &json!(status)), "{body}");
             assert_eq!(body["type"], json!(format!("urn:onsale:problem:{code}")));

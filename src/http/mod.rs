@@ -15,6 +15,7 @@ mod accounts;
 mod admin;
 mod coupons;
 mod document;
+mod lists;
 mod orders;
 mod performances;
 mod seats;
@@ -62,17 +63,22 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(performances::unblock))
         .routes(routes!(seats::get))
         .routes(routes!(seats::events))
-        .routes(routes!(orders::place))
+        .routes(routes!(orders::place, lists::orders::of_performance))
+        .routes(routes!(lists::orders::list))
+        .routes(routes!(lists::orders::tickets))
         .routes(routes!(orders::get))
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))
-        .routes(routes!(coupons::create))
+        .routes(routes!(coupons::create, lists::coupons::list))
+        .routes(routes!(lists::coupons::statistics))
+        .routes(routes!(lists::coupon_issues::of_coupon))
+        .routes(routes!(lists::coupon_issues::mine))
         .routes(routes!(coupons::get))
         .routes(routes!(coupons::issue))
         .routes(routes!(coupons::task))
         .routes(routes!(coupons::task_events))
         .routes(routes!(stores::create, stores::list))
-        .routes(routes!(stores::record))
+        .routes(routes!(stores::record, lists::store_payments::list))
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))

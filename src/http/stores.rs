@@ -223,12 +223,13 @@ pub async fn events(
     streams::open(&hub, stopping, Topic::Store(id), resume, wish.heartbeat).await
 }
 
-/// The store's own display, its owner and admins.
-async fn admit(dispatch: &Dispatch, id: &StoreId, who: &Principal) -> Result<(), Problem> {
-    if who.role == Role::Display {
+/// The store's own devices, its owner and admins.
+pub(super) async fn admit(dispatch: &Dispatch, id: &StoreId, who: &Principal) -> Result<(), Problem> {
+    let device = matches!(who.role, Role::Pos | Role::Display);
+    if device {
         own_store(who, id)?;
     }
     let owner = |state: &crate::domain::store::State| state.created.as_ref().map(|created| created.owner.clone());
     let owner = dispatch.read::<Store, _>(StreamId::store(id), owner).await?.value.ok_or_else(Problem::not_found)?;
-    if who.role == Role::Display || who.may_act_for(&owner) { Ok(()) } else { Err(Problem::not_found()) }
+    if device || who.may_act_for(&owner) { Ok(()) } else { Err(Problem::not_found()) }
 }

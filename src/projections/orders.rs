@@ -217,8 +217,10 @@ fn released(fact: &Fact, released: &Released, rows: &mut Rows) -> Result<(), Unf
 /// Which orders; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    pub account: Option<AccountId>,
+    /// Whose orders may be seen: those of a buyer, or those of a seller's performances.
+    pub buyer: Option<AccountId>,
     pub owner: Option<AccountId>,
+    pub account: Option<AccountId>,
     pub performance_id: Option<PerformanceId>,
     pub status: Option<&'static str>,
     pub reference: Option<String>,
@@ -231,6 +233,7 @@ pub struct Wanted {
 pub async fn list(build: &dyn Build, wanted: Wanted, page: &Page) -> Result<Listed<OrderRow>, Fault> {
     const NEWEST: Order = Order::descending(&["placed_at", "order_id"]);
     Select::new()
+        .maybe_equal("account", wanted.buyer)
         .maybe_equal("account", wanted.account)
         .maybe_equal("owner", wanted.owner)
         .maybe_equal("performance_id", wanted.performance_id)
@@ -259,11 +262,16 @@ pub async fn tickets(
         .await
 }
 
-/// The tickets of some orders, in the order of their seats.
+/// The tickets of some orders that are still good, in the order of their seats.
 pub async fn tickets_of(build: &dyn Build, orders: Vec<OrderId>) -> Result<Vec<TicketRow>, Fault> {
     const SEATS: Order = Order::ascending(&["order_id", "seat_id"]);
     let all = Page { limit: orders.len() * limits::ORDER_SEATS, after: None };
-    Ok(Select::new().one_of("order_id", orders).page(build, SEATS, &all).await?.rows)
+    Ok(Select::new()
+        .one_of("order_id", orders)
+        .equal("status", status::VALID.to_owned())
+        .page(build, SEATS, &all)
+        .await?
+        .rows)
 }
 
 #[cfg(test)]

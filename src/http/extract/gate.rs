@@ -41,6 +41,8 @@ gates! {
     Sellers: [Seller, Admin];
     /// A store's payment source.
     Counters: [Pos];
+    OrderReaders: [Member, Seller, Admin];
+    StoreReaders: [Pos, Display, Seller, Admin];
     StoreWatchers: [Display, Seller, Admin];
     Admins: [Admin];
 }

@@ -5,8 +5,10 @@
 mod ask;
 mod body;
 mod checks;
+mod filters;
 mod gate;
 mod listing;
+mod mine;
 mod path;
 mod prefer;
 mod query;
@@ -15,9 +17,11 @@ pub use ask::Ask;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
-    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, Sellers, StoreWatchers, Watcher, require_role,
+    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Sellers, StoreReaders,
+    StoreWatchers, Watcher, require_role,
 };
 pub use listing::{ListOf, Listing};
+pub use mine::Mine;
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
 pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};

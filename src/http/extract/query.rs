@@ -15,6 +15,13 @@ const STORE_STREAM: &[&str] = &["last_event_id", "heartbeat", "ticket", "resume"
 /// The filters of each list; `limit` and `cursor` come by themselves.
 const LISTS: &[(&str, &[&str])] = &[
     ("/v1/stores", &[]),
+    ("/v1/orders", &["status", "performance_id", "reference", "account_id", "from", "to"]),
+    ("/v1/performances/{id}/orders", &["status", "reference", "account_id", "from", "to"]),
+    ("/v1/tickets", &["performance_id", "order_id"]),
+    ("/v1/coupons", &["name", "status", "owner"]),
+    ("/v1/accounts/me/coupons", &[]),
+    ("/v1/coupons/{id}/issues", &["account_id"]),
+    ("/v1/stores/{id}/payments", &["from", "to", "terminal_id", "status"]),
     ("/v1/admin/projections", &[]),
     ("/v1/admin/parked", &["projection"]),
     ("/v1/admin/streams/{*stream}", &[]),

@@ -1,6 +1,7 @@
 //! What tests stand on: servers, people with tokens, streams, and waiting for conditions.
 
 pub mod http;
+pub mod lists;
 pub mod server;
 pub mod sse;
 pub mod stage;

@@ -1,0 +1,133 @@
+//! Issued coupons as lists: what a member has, and who has one of a seller's coupons.
+
+// Routes: GET /v1/accounts/me/coupons · GET /v1/coupons/{id}/issues
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::coupons::own_coupon;
+use crate::actors::Dispatch;
+use crate::fault::Fault;
+use crate::http::answer::{Answered, ProblemBody};
+use crate::http::coupons::DiscountView;
+use crate::http::extract::{At, By, ListOf, Listing, Members, Params, Sellers};
+use crate::ids::{AccountId, CouponId, LogPosition, TaskId};
+use crate::projections::coupon_issues::{self, IssueRow};
+use crate::projections::coupons::{self, CouponRow};
+use crate::projections::reads::Reads;
+use crate::timestamp::Timestamp;
+
+// Responses
+
+fn status(row: &IssueRow) -> &'static str {
+    if row.revoked { "revoked" } else { "issued" }
+}
+
+/// An issue as the coupon's seller sees it.
+#[derive(Serialize, ToSchema)]
+pub struct IssueItem {
+    #[schema(value_type = String)]
+    task_id: TaskId,
+    #[schema(value_type = String)]
+    coupon_id: CouponId,
+    #[schema(value_type = String)]
+    account_id: AccountId,
+    serial: u64,
+    #[schema(value_type = String)]
+    issued_at: Timestamp,
+    /// `issued` or `revoked`.
+    status: &'static str,
+    #[schema(value_type = String)]
+    position: LogPosition,
+}
+
+impl From<IssueRow> for IssueItem {
+    fn from(row: IssueRow) -> Self {
+        let status = status(&row);
+        let IssueRow { coupon_id, serial, task_id, account, issued_at, position, .. } = row;
+        Self { task_id, coupon_id, account_id: account, serial, issued_at, status, position }
+    }
+}
+
+/// A coupon in a member's hands.
+#[derive(Serialize, ToSchema)]
+pub struct OwnCouponItem {
+    #[schema(value_type = String)]
+    task_id: TaskId,
+    #[schema(value_type = String)]
+    coupon_id: CouponId,
+    serial: u64,
+    #[schema(value_type = String)]
+    issued_at: Timestamp,
+    /// `issued` or `revoked`.
+    status: &'static str,
+    #[schema(value_type = String)]
+    position: LogPosition,
+    /// What the coupon is called and worth; null for the moment in which only its issue is known here.
+    #[schema(value_type = Option<String>)]
+    name: Option<Arc<str>>,
+    #[schema(value_type = Option<String>)]
+    valid_until: Option<Timestamp>,
+    discount: Option<DiscountView>,
+}
+
+impl OwnCouponItem {
+    fn of(row: IssueRow, coupon: Option<&CouponRow>) -> Result<Self, Fault> {
+        let discount = coupon.map(|coupon| serde_json::from_str(&coupon.discount)).transpose();
+        let discount = discount.map_err(|error| Fault::internal(error.to_string()))?;
+        Ok(Self {
+            status: status(&row),
+            task_id: row.task_id,
+            coupon_id: row.coupon_id,
+            serial: row.serial,
+            issued_at: row.issued_at,
+            position: row.position,
+            name: coupon.map(|coupon| coupon.name.clone()),
+            valid_until: coupon.map(|coupon| coupon.valid_until),
+            discount: discount.as_ref().map(DiscountView::of),
+        })
+    }
+}
+
+// Handlers
+
+#[utoipa::path(get, path = "/v1/accounts/me/coupons", tag = "coupons",
+    params(("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
+    responses((status = 200, body = ListOf<OwnCouponItem>), (status = "4XX", body = ProblemBody)))]
+pub async fn mine(by: By<Members>, listing: Listing, State(reads): State<Reads>) -> Answered {
+    let build = listing.of(&reads, "coupon_issues").await?;
+    let listed = coupon_issues::of_member(&*build, by.principal.account, listing.page()).await?;
+    let mut ids: Vec<CouponId> = listed.rows.iter().map(|row| row.coupon_id.clone()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let known = coupons::some(&*listing.of(&reads, "coupons").await?, ids).await?;
+    let known: HashMap<&CouponId, &CouponRow> = known.iter().map(|row| (&row.coupon_id, row)).collect();
+    let items = listed.rows.into_iter().map(|row| {
+        let coupon = known.get(&row.coupon_id).copied();
+        OwnCouponItem::of(row, coupon)
+    });
+    let items = items.collect::<Result<Vec<_>, Fault>>()?;
+    listing.items(items, listed.next.as_deref())
+}
+
+#[utoipa::path(get, path = "/v1/coupons/{id}/issues", tag = "coupons",
+    params(("id" = String, Path,), ("account_id" = Option<String>, Query, description = "one member's"),
+        ("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
+    responses((status = 200, body = ListOf<IssueItem>), (status = "4XX", body = ProblemBody)))]
+pub async fn of_coupon(
+    by: By<Sellers>,
+    At(id): At<CouponId>,
+    params: Params,
+    listing: Listing,
+    State(dispatch): State<Dispatch>,
+    State(reads): State<Reads>,
+) -> Answered {
+    let account = params.text("account_id")?.map(AccountId::new);
+    own_coupon(&dispatch, &id, &by.principal).await?;
+    let build = listing.of(&reads, "coupon_issues").await?;
+    listing.answer(coupon_issues::of_coupon(&*build, id, account, listing.page()).await?, IssueItem::from)
+}
