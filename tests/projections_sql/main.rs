@@ -5,6 +5,7 @@ mod support;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
+mod plans;
 mod runner;
 mod sample;
 mod store;
