@@ -244,6 +244,11 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     store::open(&target(config)).await
 }
 
+/// As [`open_store`], for who only looks: `None` where nobody has made one yet.
+pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    store::look(&target(config)).await
+}
+
 /// The node's keys: configured ones, else those of the data directory.
 pub fn keys(config: &Config, entropy: &Entropy) -> Result<Keys, StartError> {
     let auth = &config.auth;

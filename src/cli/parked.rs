@@ -46,7 +46,8 @@ struct Wish {
 impl Parked {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
-        let store = app::open_store(&config).await?;
+        let store = app::look_at_store(&config).await?;
+        let store = store.ok_or_else(|| Failure::of("there are no read models here yet; onsale serve makes them"))?;
         match self.act {
             Act::List => list(&*store).await,
             Act::Retry(wish) => decide(&*store, wish, Action::Retry).await,

@@ -13,6 +13,7 @@ mod list_coupons;
 mod list_orders;
 mod list_payments;
 mod operators;
+mod projections;
 mod sale;
 mod stores;
 mod streams;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use open::open;
+pub use open::{look, open};
 pub use types::{Action, BuildId, Changes, CursorMove, Decision, Parked, ParkedKey, Purpose, Registered, StoreError};
 
 use super::Projection;

@@ -42,12 +42,21 @@ impl Schemas {
         Ok(Self { options, readers, shown })
     }
 
+    pub async fn exist(&self) -> Result<bool, StoreError> {
+        has_registry(&mut self.connect(&[]).await?).await
+    }
+
     async fn connect(&self, settings: &[(&'static str, &'static str)]) -> Result<SchemaConn, StoreError> {
         let options = self.options.clone().options(settings.iter().copied());
         let opened = tokio::time::timeout(limits::CONNECT_TIME, options.connect()).await;
         let late = |_| StoreError::Unavailable("the database does not answer".to_owned());
         opened.map_err(late)?.map(SchemaConn).map_err(|e| meaning(&e))
     }
+}
+
+async fn has_registry(conn: &mut SchemaConn) -> Result<bool, StoreError> {
+    let found = conn.rows("SELECT count(*) FROM pg_class WHERE oid = to_regclass('read.skips')", &[]).await?;
+    Ok(found.first().and_then(|row| row.first()) == Some(&Value::Int(1)))
 }
 
 /// The session's advisory lock goes with its connection.
@@ -72,8 +81,7 @@ impl Engine for Schemas {
     async fn registry(&self) -> Result<Box<dyn Conn>, StoreError> {
         let mut conn = self.connect(&[("client_min_messages", "warning")]).await?;
         // Looked for first: a role that may only use the registry need not be allowed to make it.
-        let there = conn.rows("SELECT count(*) FROM pg_class WHERE oid = to_regclass('read.skips')", &[]).await?;
-        if there.first().and_then(|row| row.first()) == Some(&Value::Int(1)) {
+        if has_registry(&mut conn).await? {
             return Ok(Box::new(conn));
         }
         conn.begin().await?;

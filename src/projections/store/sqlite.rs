@@ -36,6 +36,10 @@ impl Files {
         Ok(Self { dir })
     }
 
+    pub fn exist(data: &Path) -> bool {
+        data.join("read").join("registry.db").exists()
+    }
+
     fn options(&self, file: &str) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
             .filename(self.dir.join(file))
