@@ -5,6 +5,7 @@ mod support;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
+mod lists;
 mod plans;
 mod runner;
 mod sample;
