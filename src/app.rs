@@ -140,6 +140,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         tracker: watching.clone(),
         roster: ROSTER,
     });
+    runner.shown().await;
     let health = Arc::new(Health::new(engine.lost(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges =

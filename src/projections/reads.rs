@@ -34,11 +34,20 @@ impl Reads {
         shown.map(|shown| shown.build).ok_or_else(|| Fault::unavailable(format!("{projection} is not there yet")))
     }
 
+    /// Waits until there is something to read of a projection.
+    pub async fn shown(&self, projection: &'static str) {
+        let mut shown = self.watch(projection);
+        // The sender lives as long as this handle.
+        let _there = shown.wait_for(Option::is_some).await;
+    }
+
+    fn watch(&self, projection: &'static str) -> watch::Receiver<Option<Shown>> {
+        self.shown.write().entry(projection).or_insert_with(|| watch::Sender::new(None)).subscribe()
+    }
+
     /// Waits until readers of a projection see `wanted`; for ever if it never comes.
-    pub async fn reached(&self, projection: &str, wanted: LogPosition) {
-        let Some(mut shown) = self.shown.read().get(projection).map(watch::Sender::subscribe) else {
-            return std::future::pending().await;
-        };
+    pub async fn reached(&self, projection: &'static str, wanted: LogPosition) {
+        let mut shown = self.watch(projection);
         loop {
             let now = shown.borrow_and_update().clone();
             let there = async {

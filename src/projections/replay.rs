@@ -82,8 +82,7 @@ impl Replay {
         let follow = Follow::new(self.journal.clone(), &heads);
         let mut locks = Vec::new();
         for projection in projections {
-            let lock = self.store.rebuild_lock(*projection).await?;
-            locks.push(lock.ok_or(ReplayError::Running(projection.name()))?);
+            locks.push(self.lock(*projection).await?);
         }
         let registered = self.store.registered().await?;
         let mut rebuilds = Vec::new();
@@ -95,6 +94,20 @@ impl Replay {
             rebuilds.push(Rebuild { build, applier });
         }
         Ok(Making { follow, registered, rebuilds, _locks: locks })
+    }
+
+    /// A node that sweeps holds the lock for a moment, and a database notices late that its holder died.
+    async fn lock(&self, projection: &'static dyn Projection) -> Result<Box<dyn RebuildLock>, ReplayError> {
+        let begun = self.clock.elapsed();
+        loop {
+            if let Some(lock) = self.store.rebuild_lock(projection).await? {
+                return Ok(lock);
+            }
+            if self.clock.elapsed().saturating_sub(begun) >= limits::REBUILD_LOCK_WAIT {
+                return Err(ReplayError::Running(projection.name()));
+            }
+            tokio::time::sleep(limits::REBUILD_LOCK_WAIT / 20).await;
+        }
     }
 
     /// From zero to where the log ends now, or, to be compared, to where all live ones have come.

@@ -113,6 +113,18 @@ impl Runner {
         self.reads.clone()
     }
 
+    /// Waits until readers find every read model, for a while: making them of a long log takes as long as it takes.
+    pub async fn shown(&self) {
+        let all = async {
+            for (name, _) in self.statuses() {
+                self.reads.shown(name).await;
+            }
+        };
+        if tokio::time::timeout(limits::FIRST_BUILD_WAIT, all).await.is_err() {
+            tracing::info!("read models are still being made; their lists answer 503 until then");
+        }
+    }
+
     #[must_use]
     pub fn statuses(&self) -> Vec<(&'static str, Status)> {
         self.board.all()

@@ -17,7 +17,7 @@ use crate::projections::Projection;
 use crate::projections::applier::Applier;
 use crate::projections::reads::Reads;
 use crate::projections::rebuild;
-use crate::projections::store::{Build, BuildId, Decision, Purpose, Store, StoreError};
+use crate::projections::store::{Build, BuildId, Decision, Purpose, RebuildLock, Store, StoreError};
 
 pub struct Supervisor {
     pub projection: &'static dyn Projection,
@@ -149,17 +149,12 @@ impl Supervisor {
 
 /// Makes read models that do not exist in this version yet: all of them with one reading of the log.
 pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<(), StoreError> {
-    let mut locks = Vec::new();
-    let mut rebuilds = Vec::new();
-    for projection in missing {
-        // Somebody else is making it: the registry will say when it is there.
-        let Some(lock) = parts.store.rebuild_lock(*projection).await? else { continue };
-        parts.store.sweep(*projection, &[]).await?;
-        let build = parts.store.create(*projection, parts.follow.partitions(), Purpose::Serve).await?;
-        let skips = parts.store.skips(projection.name()).await?;
-        let applier = Applier::take(*projection, &*build, skips, parts.clock.clone()).await?;
-        rebuilds.push(rebuild::Rebuild { build, applier });
-        locks.push(lock);
+    // All at once: making tables is mostly waiting for the database.
+    let begun = missing.iter().map(|projection| begin(parts, *projection));
+    let (mut locks, mut rebuilds) = (Vec::new(), Vec::new());
+    for begun in futures::future::try_join_all(begun).await?.into_iter().flatten() {
+        locks.push(begun.0);
+        rebuilds.push(begun.1);
     }
     if rebuilds.is_empty() {
         return Ok(());
@@ -180,4 +175,17 @@ pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<
         }
     }
     Ok(())
+}
+
+/// `None`: somebody else is making it, and the registry will say when it is there.
+async fn begin(
+    parts: &Parts,
+    projection: &'static dyn Projection,
+) -> Result<Option<(Box<dyn RebuildLock>, rebuild::Rebuild)>, StoreError> {
+    let Some(lock) = parts.store.rebuild_lock(projection).await? else { return Ok(None) };
+    parts.store.sweep(projection, &[]).await?;
+    let build = parts.store.create(projection, parts.follow.partitions(), Purpose::Serve).await?;
+    let skips = parts.store.skips(projection.name()).await?;
+    let applier = Applier::take(projection, &*build, skips, parts.clock.clone()).await?;
+    Ok(Some((lock, rebuild::Rebuild { build, applier })))
 }
