@@ -5,6 +5,8 @@ mod support;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
+mod lists;
+mod plans;
 mod runner;
 mod sample;
 mod store;

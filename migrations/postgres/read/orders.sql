@@ -21,12 +21,12 @@ CREATE TABLE @.orders (
     position       text COLLATE "C" NOT NULL,
     PRIMARY KEY (order_id)
 );
-CREATE INDEX ON @.orders (account, placed_at, order_id);
+CREATE INDEX ON @.orders (placed_at, order_id);
 CREATE INDEX ON @.orders (owner, placed_at, order_id);
 CREATE INDEX ON @.orders (performance_id, placed_at, order_id);
-CREATE INDEX ON @.orders (placed_at, order_id);
 -- Most orders have none.
 CREATE INDEX ON @.orders (reference, placed_at, order_id) WHERE reference IS NOT NULL;
+CREATE INDEX ON @.orders (account, placed_at, order_id);
 
 CREATE TABLE @.tickets (
     order_id       text COLLATE "C" NOT NULL,

@@ -20,12 +20,13 @@ CREATE TABLE orders (
     position       TEXT NOT NULL,
     PRIMARY KEY (order_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX orders_by_account ON orders (account, placed_at, order_id);
+-- From the widest to the narrowest: where two of them fit, SQLite takes the one that was made later.
+CREATE INDEX orders_by_time ON orders (placed_at, order_id);
 CREATE INDEX orders_by_owner ON orders (owner, placed_at, order_id);
 CREATE INDEX orders_by_performance ON orders (performance_id, placed_at, order_id);
-CREATE INDEX orders_by_time ON orders (placed_at, order_id);
 -- Most orders have none.
 CREATE INDEX orders_by_reference ON orders (reference, placed_at, order_id) WHERE reference IS NOT NULL;
+CREATE INDEX orders_by_account ON orders (account, placed_at, order_id);
 
 CREATE TABLE tickets (
     order_id       TEXT NOT NULL,
