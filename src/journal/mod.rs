@@ -118,10 +118,13 @@ pub enum ClaimError {
     Unavailable(String),
 }
 
-/// A stream as a loader needs it: the newest usable snapshot, and what came after it.
+/// A stream as a loader needs it: the newest snapshot, and the beginning of what came after it.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     pub snapshot: Option<Snapshot>,
+    /// There are segments of this stream: they come before the tail, which is empty here.
+    pub segmented: bool,
+    /// At most `limits::READ_BATCH` records; so many mean that there may be more.
     pub tail: Vec<Record>,
 }
 
@@ -136,6 +139,29 @@ pub struct Snapshot {
     /// `Aggregate::SNAPSHOT_VERSION` when it was folded; another one is ignored by the loader.
     pub schema: u16,
     pub payload: Vec<u8>,
+}
+
+/// What some of a stream's events came to: goes on from a snapshot, or from another segment. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub stream: StreamId,
+    /// The last event before those of this segment.
+    pub after: Version,
+    /// The last event of this segment, and its position.
+    pub version: Version,
+    pub position: Position,
+    /// As that of a snapshot.
+    pub schema: u16,
+    pub payload: Vec<u8>,
+}
+
+/// How far a stream is kept besides its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Version of the whole snapshot; zero where there is none.
+    pub whole: Version,
+    /// Where the last segment ends, or the whole snapshot where there is none.
+    pub end: Version,
 }
 
 /// The log.
@@ -164,7 +190,7 @@ pub trait Journal: Send + Sync + 'static {
     /// partition is not ours any more.
     async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault>;
 
-    /// The streams' newest snapshots and tails, in the order asked for. Unknown streams give empty ones.
+    /// The streams' newest snapshots and beginnings of tails, in the order asked for. Unknown streams give empty ones.
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault>;
 
     /// Records of a stream with a version above `after`, at most `limit`, in order.
@@ -186,8 +212,25 @@ pub trait Journal: Send + Sync + 'static {
     /// Every kind and version that the log holds, for the check at start-up.
     async fn kinds(&self) -> Result<Vec<(String, u16)>, Fault>;
 
-    /// Keeps a snapshot; an older one of the stream is replaced, a newer one stays.
+    /// Keeps a snapshot; an older one of the stream is replaced, a newer one stays. Segments that it makes superfluous
+    /// go, in the same transaction.
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault>;
+
+    /// Keeps a segment, whole or not at all; the first one with this schema and `after` stays.
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault>;
+
+    /// Segments of that schema which begin at `from` or later, at most `limit`, in order. Whether each begins where the
+    /// one before ended is for the caller to see.
+    async fn segments(
+        &self,
+        stream: &StreamId,
+        schema: u16,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Segment>, Fault>;
+
+    /// How far snapshot and segments of that schema go, without reading them.
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault>;
 
     /// The note of a unit, by the event id of its last record.
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault>;

@@ -10,6 +10,7 @@ mod error;
 mod lease;
 mod moment;
 mod read;
+mod segments;
 mod writer;
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ pub use self::connect::{options, readers, without_secrets};
 use self::lease::Lease;
 use self::writer::Writer;
 use super::open::{OpenError, Options};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
+use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict};
 use crate::clock::Entropy;
 use crate::events::Record;
 use crate::fault::Fault;
@@ -130,6 +131,30 @@ impl Journal for PostgresJournal {
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         self.writer.save_snapshot(partition, snapshot).await
+    }
+
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        self.writer.save_segment(partition, segment).await
+    }
+
+    async fn segments(
+        &self,
+        stream: &StreamId,
+        schema: u16,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Segment>, Fault> {
+        match stream.partition(self.partitions) {
+            Some(partition) => segments::after(&self.readers, (partition, stream), schema, from, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
+        match stream.partition(self.partitions) {
+            Some(partition) => segments::reach(&self.readers, (partition, stream), schema).await,
+            None => Ok(Reach::default()),
+        }
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

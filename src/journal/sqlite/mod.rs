@@ -7,6 +7,7 @@ mod append;
 mod boot;
 mod error;
 mod read;
+mod segments;
 mod writer;
 
 use std::path::Path;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use self::error::opening;
 use self::writer::Writer;
 use super::open::{OpenError, Options, Role};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
+use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict};
 use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
@@ -131,6 +132,30 @@ impl Journal for SqliteJournal {
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         self.writer.save_snapshot(partition, snapshot).await
+    }
+
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        self.writer.save_segment(partition, segment).await
+    }
+
+    async fn segments(
+        &self,
+        stream: &StreamId,
+        schema: u16,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Segment>, Fault> {
+        match stream.partition(self.partitions) {
+            Some(partition) => segments::after(&self.readers, (partition, stream), schema, from, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
+        match stream.partition(self.partitions) {
+            Some(partition) => segments::reach(&self.readers, (partition, stream), schema).await,
+            None => Ok(Reach::default()),
+        }
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {
