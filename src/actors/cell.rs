@@ -90,8 +90,7 @@ impl<A: Aggregate> Cell<A> {
     /// not be read, and the state is of no use any more.
     async fn absorb_segments(&mut self, journal: &SharedJournal) -> Result<Option<()>, Fault> {
         loop {
-            let page =
-                journal.segments(&self.stream, A::SNAPSHOT_VERSION, self.version, limits::SEGMENT_PAGE).await?;
+            let page = journal.segments(&self.stream, A::SNAPSHOT_VERSION, self.version, limits::SEGMENT_PAGE).await?;
             for segment in &page {
                 if segment.after != self.version {
                     return Ok(Some(()));

@@ -92,8 +92,8 @@ impl Shelf {
         // One of the same version replaces: it may have been folded under a newer schema.
         if self.snapshots.get(&snapshot.stream).is_none_or(|kept| kept.version <= snapshot.version) {
             self.segments.retain(|(stream, schema, _), segment| {
-                let superfluous = *schema < snapshot.schema
-                    || (*schema == snapshot.schema && segment.version <= snapshot.version);
+                let superfluous =
+                    *schema < snapshot.schema || (*schema == snapshot.schema && segment.version <= snapshot.version);
                 *stream != snapshot.stream || !superfluous
             });
             self.snapshots.insert(snapshot.stream.clone(), snapshot);

@@ -23,7 +23,9 @@ pub use self::connect::{options, readers, without_secrets};
 use self::lease::Lease;
 use self::writer::Writer;
 use super::open::{OpenError, Options};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict};
+use super::{
+    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
+};
 use crate::clock::Entropy;
 use crate::events::Record;
 use crate::fault::Fault;

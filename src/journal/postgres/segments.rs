@@ -64,7 +64,11 @@ pub async fn save(conn: &mut PgConnection, partition: Partition, segment: &Segme
 }
 
 /// Drops the segments that a whole snapshot makes superfluous.
-pub async fn drop_within(conn: &mut PgConnection, partition: Partition, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
+pub async fn drop_within(
+    conn: &mut PgConnection,
+    partition: Partition,
+    snapshot: &Snapshot,
+) -> Result<(), sqlx::Error> {
     let schema = snapshot.schema;
     let query = sqlx::query(include_str!("segments_drop.sql"))
         .bind(i32::from(partition.0))

@@ -20,7 +20,9 @@ use uuid::Uuid;
 use self::error::opening;
 use self::writer::Writer;
 use super::open::{OpenError, Options, Role};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict};
+use super::{
+    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
+};
 use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};

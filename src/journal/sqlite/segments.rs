@@ -64,7 +64,11 @@ pub async fn save(conn: &mut SqliteConnection, partition: Partition, segment: &S
 }
 
 /// Drops the segments that a whole snapshot makes superfluous.
-pub async fn drop_within(conn: &mut SqliteConnection, partition: Partition, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
+pub async fn drop_within(
+    conn: &mut SqliteConnection,
+    partition: Partition,
+    snapshot: &Snapshot,
+) -> Result<(), sqlx::Error> {
     let schema = snapshot.schema;
     let query = sqlx::query(include_str!("segments_drop.sql"))
         .bind(i32::from(partition.0))
