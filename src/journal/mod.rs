@@ -19,6 +19,7 @@
 #[doc(hidden)]
 pub mod conformance;
 pub mod follow;
+mod kept;
 pub mod lane;
 pub mod memory;
 pub mod open;
@@ -36,6 +37,8 @@ use crate::events::{Chain, Kind, Record};
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
+
+pub use kept::{Loaded, Reach, Segment, Snapshot};
 
 pub type SharedJournal = Arc<dyn Journal>;
 
@@ -118,52 +121,6 @@ pub enum ClaimError {
     Unavailable(String),
 }
 
-/// A stream as a loader needs it: the newest snapshot, and the beginning of what came after it.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    pub snapshot: Option<Snapshot>,
-    /// There are segments of this stream: they come before the tail, which is empty here.
-    pub segmented: bool,
-    /// At most `limits::READ_BATCH` records; so many mean that there may be more.
-    pub tail: Vec<Record>,
-}
-
-/// A folded state, to start from instead of the first event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    pub stream: StreamId,
-    /// The last event folded into it.
-    pub version: Version,
-    /// Position of that event.
-    pub position: Position,
-    /// `Aggregate::SNAPSHOT_VERSION` when it was folded; another one is ignored by the loader.
-    pub schema: u16,
-    pub payload: Vec<u8>,
-}
-
-/// What some of a stream's events came to: goes on from a snapshot, or from another segment. It never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    pub stream: StreamId,
-    /// The last event before those of this segment.
-    pub after: Version,
-    /// The last event of this segment, and its position.
-    pub version: Version,
-    pub position: Position,
-    /// As that of a snapshot.
-    pub schema: u16,
-    pub payload: Vec<u8>,
-}
-
-/// How far a stream is kept besides its events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Version of the whole snapshot; zero where there is none.
-    pub whole: Version,
-    /// Where the last segment ends, or the whole snapshot where there is none.
-    pub end: Version,
-}
-
 /// The log.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
@@ -219,15 +176,10 @@ pub trait Journal: Send + Sync + 'static {
     /// Keeps a segment, whole or not at all; the first one with this schema and `after` stays.
     async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault>;
 
-    /// Segments of that schema which begin at `from` or later, at most `limit`, in order. Whether each begins where the
+    /// Segments of that schema which begin at `from` or later, at most `most`, in order. Whether each begins where the
     /// one before ended is for the caller to see.
-    async fn segments(
-        &self,
-        stream: &StreamId,
-        schema: u16,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Segment>, Fault>;
+    async fn segments(&self, stream: &StreamId, schema: u16, from: Version, most: usize)
+    -> Result<Vec<Segment>, Fault>;
 
     /// How far snapshot and segments of that schema go, without reading them.
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault>;

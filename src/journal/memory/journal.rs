@@ -320,12 +320,12 @@ impl Journal for MemoryJournal {
         stream: &StreamId,
         schema: u16,
         from: Version,
-        limit: usize,
+        most: usize,
     ) -> Result<Vec<Segment>, Fault> {
         self.take_time_to_load().await;
         let tables = self.tables();
         let Some(shelf) = tables.shelf_of(stream) else { return Ok(Vec::new()) };
-        Ok(shelf.segments_of(stream, schema, from).take(limit).cloned().collect())
+        Ok(shelf.segments_of(stream, schema, from).take(most).cloned().collect())
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {

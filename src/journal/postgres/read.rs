@@ -79,13 +79,15 @@ fn snapshot(row: &PgRow) -> Result<(usize, Option<Snapshot>, bool), sqlx::Error>
 
 pub async fn stream(
     pool: &PgPool,
-    at: (Partition, &StreamId),
+    partitions: u16,
+    stream: &StreamId,
     after: Version,
     limit: usize,
 ) -> Result<Vec<Record>, Fault> {
+    let Some(partition) = stream.partition(partitions) else { return Ok(Vec::new()) };
     let query = sqlx::query(include_str!("read_stream.sql"))
-        .bind(i32::from(at.0.0))
-        .bind(at.1.as_str().to_owned())
+        .bind(i32::from(partition.0))
+        .bind(stream.as_str().to_owned())
         .bind(signed(after.0))
         .bind(signed(limit as u64));
     records(&query.fetch_all(pool).await.map_err(fault)?).map_err(fault)

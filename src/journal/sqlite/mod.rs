@@ -106,10 +106,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
-        match stream.partition(self.partitions) {
-            Some(partition) => read::stream(&self.readers, (partition, stream), after, limit).await,
-            None => Ok(Vec::new()),
-        }
+        read::stream(&self.readers, self.partitions, stream, after, limit).await
     }
 
     async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
@@ -145,19 +142,13 @@ impl Journal for SqliteJournal {
         stream: &StreamId,
         schema: u16,
         from: Version,
-        limit: usize,
+        most: usize,
     ) -> Result<Vec<Segment>, Fault> {
-        match stream.partition(self.partitions) {
-            Some(partition) => segments::after(&self.readers, (partition, stream), schema, from, limit).await,
-            None => Ok(Vec::new()),
-        }
+        segments::after(&self.readers, self.partitions, (stream, schema), from, most).await
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
-        match stream.partition(self.partitions) {
-            Some(partition) => segments::reach(&self.readers, (partition, stream), schema).await,
-            None => Ok(Reach::default()),
-        }
+        segments::reach(&self.readers, self.partitions, (stream, schema)).await
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

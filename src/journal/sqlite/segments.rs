@@ -11,19 +11,20 @@ use crate::journal::{Reach, Segment, Snapshot};
 
 pub async fn after(
     pool: &SqlitePool,
-    at: (Partition, &StreamId),
-    schema: u16,
+    partitions: u16,
+    (stream, schema): (&StreamId, u16),
     from: Version,
     limit: usize,
 ) -> Result<Vec<Segment>, Fault> {
+    let Some(partition) = stream.partition(partitions) else { return Ok(Vec::new()) };
     let query = sqlx::query(include_str!("segments.sql"))
-        .bind(i32::from(at.0.0))
-        .bind(at.1.as_str().to_owned())
+        .bind(i32::from(partition.0))
+        .bind(stream.as_str().to_owned())
         .bind(i32::from(schema))
         .bind(signed(from.0))
         .bind(signed(limit as u64));
     let rows = query.fetch_all(pool).await.map_err(fault)?;
-    rows.iter().map(|row| segment(row, at.1, schema)).collect::<Result<_, _>>().map_err(fault)
+    rows.iter().map(|row| segment(row, stream, schema)).collect::<Result<_, _>>().map_err(fault)
 }
 
 fn segment(row: &SqliteRow, stream: &StreamId, schema: u16) -> Result<Segment, sqlx::Error> {
@@ -37,10 +38,11 @@ fn segment(row: &SqliteRow, stream: &StreamId, schema: u16) -> Result<Segment, s
     })
 }
 
-pub async fn reach(pool: &SqlitePool, at: (Partition, &StreamId), schema: u16) -> Result<Reach, Fault> {
+pub async fn reach(pool: &SqlitePool, partitions: u16, (stream, schema): (&StreamId, u16)) -> Result<Reach, Fault> {
+    let Some(partition) = stream.partition(partitions) else { return Ok(Reach::default()) };
     let query = sqlx::query(include_str!("snapshot_reach.sql"))
-        .bind(i32::from(at.0.0))
-        .bind(at.1.as_str().to_owned())
+        .bind(i32::from(partition.0))
+        .bind(stream.as_str().to_owned())
         .bind(i32::from(schema));
     let row = query.fetch_one(pool).await.map_err(fault)?;
     let version = |column: usize| -> Result<Version, sqlx::Error> {
