@@ -178,8 +178,7 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Segments of that schema which begin at `from` or later, at most `most`, in order. Whether each begins where the
     /// one before ended is for the caller to see.
-    async fn segments(&self, stream: &StreamId, schema: u16, from: Version, most: usize)
-    -> Result<Vec<Segment>, Fault>;
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault>;
 
     /// How far snapshot and segments of that schema go, without reading them.
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault>;

@@ -315,17 +315,11 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn segments(
-        &self,
-        stream: &StreamId,
-        schema: u16,
-        from: Version,
-        most: usize,
-    ) -> Result<Vec<Segment>, Fault> {
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
         self.take_time_to_load().await;
         let tables = self.tables();
-        let Some(shelf) = tables.shelf_of(stream) else { return Ok(Vec::new()) };
-        Ok(shelf.segments_of(stream, schema, from).take(most).cloned().collect())
+        let Some(shelf) = tables.shelf_of(of) else { return Ok(Vec::new()) };
+        Ok(shelf.segments_of(of, schema, from).take(most).cloned().collect())
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {

@@ -136,14 +136,8 @@ impl Journal for PostgresJournal {
         self.writer.save_segment(partition, segment).await
     }
 
-    async fn segments(
-        &self,
-        stream: &StreamId,
-        schema: u16,
-        from: Version,
-        most: usize,
-    ) -> Result<Vec<Segment>, Fault> {
-        segments::after(&self.readers, self.partitions, (stream, schema), from, most).await
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
+        segments::after(&self.readers, self.partitions, (of, schema), from, most).await
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {

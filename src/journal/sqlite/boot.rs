@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::error::opening;
@@ -34,6 +34,12 @@ pub fn read_options(file: &Path) -> SqliteConnectOptions {
         .read_only(true)
         .busy_timeout(limits::STATEMENT_TIME)
         .disable_statement_logging()
+}
+
+/// Connections for reading.
+pub async fn readers(file: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(limits::READ_CONNECTIONS);
+    pool.acquire_timeout(limits::STATEMENT_TIME).connect_with(read_options(file)).await
 }
 
 /// Creates or upgrades the log; several processes may try at once.

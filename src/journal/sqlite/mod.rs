@@ -14,7 +14,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::SqlitePool;
 use uuid::Uuid;
 
 use self::error::opening;
@@ -26,7 +26,6 @@ use super::{
 use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
-use crate::limits;
 use crate::timestamp::Timestamp;
 
 /// The file in the data directory.
@@ -60,12 +59,7 @@ impl SqliteJournal {
             boot::migrate(&mut conn, options.partitions, &place).await?;
         }
         let partitions = boot::check(&mut conn, options.partitions, &place).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(limits::READ_CONNECTIONS)
-            .acquire_timeout(limits::STATEMENT_TIME)
-            .connect_with(boot::read_options(&file))
-            .await
-            .map_err(|e| opening(&place, &e))?;
+        let readers = boot::readers(&file).await.map_err(|e| opening(&place, &e))?;
         let writer = Writer::new(dir, conn, options);
         Ok(Self { partitions, writer, readers })
     }
@@ -137,14 +131,8 @@ impl Journal for SqliteJournal {
         self.writer.save_segment(partition, segment).await
     }
 
-    async fn segments(
-        &self,
-        stream: &StreamId,
-        schema: u16,
-        from: Version,
-        most: usize,
-    ) -> Result<Vec<Segment>, Fault> {
-        segments::after(&self.readers, self.partitions, (stream, schema), from, most).await
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
+        segments::after(&self.readers, self.partitions, (of, schema), from, most).await
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
