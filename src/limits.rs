@@ -45,9 +45,18 @@ pub const SUPERSEDED_RETRIES: u32 = 5;
 pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
 /// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
 pub const ACTORS_AWAKE: usize = 400_000;
-/// A snapshot is due when the tail is longer than this (or than the state has entries).
+/// A segment of a snapshot is due when the tail is longer than this.
 pub const SNAPSHOT_TAIL: u64 = 1_000;
-/// A snapshot beyond that is not kept: folding the tail is cheaper than such a row.
+/// Events of one segment, at most.
+pub const SEGMENT_EVENTS: usize = 2_000;
+/// Bytes of one segment; one that is larger is not kept, and the log is read instead.
+pub const SEGMENT_BYTES: usize = 16 << 20;
+/// Segments read from the log at once.
+pub const SEGMENT_PAGE: usize = 16;
+const _: () = assert!(SEGMENT_EVENTS as u64 > SNAPSHOT_TAIL, "one segment takes a tail that is due");
+/// A whole state is saved when the segments after the last one hold more events than this (and than the state has entries).
+pub const SNAPSHOT_WHOLE: u64 = 16 * SNAPSHOT_TAIL;
+/// A whole state beyond that is not kept: its segments are.
 pub const SNAPSHOT_BYTES: usize = 64 << 20;
 
 /// How long a lease is good, counted from the sending of the heartbeat.

@@ -1,13 +1,14 @@
 //! What does an actor know? One stream's state, folded from the log, with what must be remembered beside it.
 
-use std::sync::Arc;
+use std::sync::Weak;
 
+use super::piece;
 use super::sequencer::Notice;
 use crate::domain::{Aggregate, Fact};
-use crate::events::{NounEvent, Record, codec};
+use crate::events::{Record, codec};
 use crate::fault::Fault;
 use crate::ids::{Position, StreamId, Version};
-use crate::journal::{Loaded, Snapshot};
+use crate::journal::{Loaded, SharedJournal, Snapshot};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
@@ -21,16 +22,17 @@ pub struct Cell<A: Aggregate> {
     /// The partition's generation in which this was loaded; in another one it is worthless.
     pub generation: u64,
     pub deadline: Option<Timestamp>,
-    /// Events since the last snapshot.
+    /// Events since the last segment.
     pub tail: u64,
+    /// Alive while segments are being saved.
+    pub saving: Weak<()>,
     /// A rule panicked while the state was changing: it must not be used again.
     pub poisoned: bool,
 }
 
 impl<A: Aggregate> Cell<A> {
-    /// Folds what the log has. A snapshot that does not fit is left aside only where the tail reaches back to the start.
-    pub async fn fold(stream: StreamId, loaded: Loaded, generation: u64) -> Result<Self, Unfit> {
-        let mut cell = Self {
+    fn empty(stream: StreamId, generation: u64) -> Self {
+        Self {
             stream,
             state: A::State::default(),
             version: Version(0),
@@ -38,37 +40,76 @@ impl<A: Aggregate> Cell<A> {
             generation,
             deadline: None,
             tail: 0,
+            saving: Weak::new(),
             poisoned: false,
-        };
-        if let Some(snapshot) = loaded.snapshot {
-            cell.state = Self::unpack(&snapshot).ok_or(Unfit::Snapshot)?;
-            (cell.version, cell.shown) = (snapshot.version, snapshot.position);
         }
-        for (index, record) in loaded.tail.iter().enumerate() {
-            cell.apply(record).map_err(Unfit::Log)?;
-            if index % limits::READ_BATCH == limits::READ_BATCH - 1 {
-                // A long stream must not keep everybody else on this thread waiting.
-                tokio::task::yield_now().await;
+    }
+
+    /// Folds what the log has. Long streams are read on from where `loaded` ends, in bounded steps. What was kept besides
+    /// the events and does not fit is left aside.
+    pub async fn load(
+        journal: &SharedJournal,
+        stream: StreamId,
+        loaded: Loaded,
+        generation: u64,
+    ) -> Result<Self, Fault> {
+        let mut cell = Self::empty(stream, generation);
+        let fits = loaded.snapshot.as_ref().is_none_or(|snapshot| cell.start_from(snapshot));
+        if loaded.segmented && cell.absorb_segments(journal).await?.is_none() {
+            tracing::warn!(stream = %cell.stream, "a segment cannot be read: the stream is folded from its first event");
+            cell = Self::empty(cell.stream, generation);
+        }
+        let mut records = match fits && !loaded.segmented {
+            true => loaded.tail,
+            false => journal.read_stream(&cell.stream, cell.version, limits::READ_BATCH).await?,
+        };
+        loop {
+            for record in &records {
+                cell.apply(record)?;
             }
+            if records.len() < limits::READ_BATCH {
+                break;
+            }
+            // A long stream must not keep everybody else on this thread waiting.
+            tokio::task::yield_now().await;
+            records = journal.read_stream(&cell.stream, cell.version, limits::READ_BATCH).await?;
         }
         cell.deadline = A::deadline(&cell.state);
         Ok(cell)
     }
 
-    fn unpack(snapshot: &Snapshot) -> Option<A::State> {
-        (snapshot.schema == A::SNAPSHOT_VERSION).then(|| codec::unpack_snapshot(&snapshot.payload).ok()).flatten()
+    /// False: the snapshot is of another shape.
+    fn start_from(&mut self, snapshot: &Snapshot) -> bool {
+        let fits = snapshot.schema == A::SNAPSHOT_VERSION;
+        let Some(state) = fits.then(|| codec::unpack_snapshot(&snapshot.payload).ok()).flatten() else { return false };
+        (self.state, self.version, self.shown) = (state, snapshot.version, snapshot.position);
+        true
+    }
+
+    /// Folds segments as long as each begins where the one before ended; the log says what comes then. `None`: one could
+    /// not be read, and the state is of no use any more.
+    async fn absorb_segments(&mut self, journal: &SharedJournal) -> Result<Option<()>, Fault> {
+        loop {
+            let page = journal.segments(&self.stream, A::SNAPSHOT_VERSION, self.version, limits::SEGMENT_PAGE).await?;
+            for segment in &page {
+                if segment.after != self.version {
+                    return Ok(Some(()));
+                }
+                if piece::absorb::<A>(&mut self.state, segment).is_none() {
+                    return Ok(None);
+                }
+                (self.version, self.shown) = (segment.version, segment.position);
+                tokio::task::yield_now().await;
+            }
+            if page.len() < limits::SEGMENT_PAGE {
+                return Ok(Some(()));
+            }
+        }
     }
 
     /// Folds one more record of the stream.
     pub fn apply(&mut self, record: &Record) -> Result<(), Fault> {
-        let damaged =
-            |detail: String| Fault::Damaged { partition: record.partition, position: record.position, detail };
-        if record.version != self.version.next() {
-            return Err(damaged(format!("version {} follows {}", record.version.0, self.version.0)));
-        }
-        let event = record.event().map_err(|error| damaged(error.to_string()))?;
-        let event = A::Event::from_event(event)
-            .ok_or_else(|| damaged(format!("{} does not belong into {}", record.kind, record.stream)))?;
+        let event = piece::event_of::<A>(record, self.version)?;
         self.evolve(&event, record.at, record.command);
         self.shown = record.position;
         Ok(())
@@ -94,7 +135,7 @@ impl<A: Aggregate> Cell<A> {
     }
 
     pub fn wants_snapshot(&self) -> bool {
-        self.tail > limits::SNAPSHOT_TAIL.max(A::entries(&self.state) as u64)
+        self.tail > limits::SNAPSHOT_TAIL && self.saving.strong_count() == 0
     }
 
     /// The state as a snapshot, if it is not too large to be one.
@@ -107,36 +148,5 @@ impl<A: Aggregate> Cell<A> {
             schema: A::SNAPSHOT_VERSION,
             payload,
         })
-    }
-}
-
-/// Why a stream could not be folded.
-#[derive(Debug)]
-pub enum Unfit {
-    /// The snapshot is of another shape: read the stream from its start.
-    Snapshot,
-    Log(Fault),
-}
-
-/// Folds a stream from its first event, without any snapshot, in bounded steps.
-pub async fn fold_whole<A: Aggregate>(
-    journal: &Arc<dyn crate::journal::Journal>,
-    stream: StreamId,
-    generation: u64,
-) -> Result<Cell<A>, Fault> {
-    let unfit = |unfit| match unfit {
-        Unfit::Log(fault) => fault,
-        Unfit::Snapshot => Fault::internal("there is no snapshot in an empty load"),
-    };
-    let mut cell = Cell::<A>::fold(stream.clone(), Loaded::default(), generation).await.map_err(unfit)?;
-    loop {
-        let records = journal.read_stream(&stream, cell.version, limits::READ_BATCH).await?;
-        for record in &records {
-            cell.apply(record)?;
-        }
-        if records.len() < limits::READ_BATCH {
-            cell.deadline = A::deadline(&cell.state);
-            return Ok(cell);
-        }
     }
 }

@@ -14,6 +14,7 @@ mod engine;
 mod loader;
 mod logtime;
 mod node;
+mod piece;
 mod registry;
 mod sequencer;
 mod shell;

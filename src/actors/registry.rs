@@ -15,7 +15,7 @@ use ractor::{Actor, ActorRef};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::cell::{Cell, Unfit, fold_whole};
+use super::cell::Cell;
 use super::node::Node;
 use super::shell::{Message, Shell};
 use crate::domain::Aggregate;
@@ -252,14 +252,8 @@ async fn load<A: Aggregate>(
     let loaded = node.loader.load(streams.clone()).await?;
     let mut handles = Vec::with_capacity(streams.len());
     for (stream, loaded) in streams.into_iter().zip(loaded) {
-        let cell = match Cell::<A>::fold(stream.clone(), loaded, generation).await {
-            Ok(cell) => cell,
-            Err(Unfit::Snapshot) => fold_whole::<A>(&node.journal, stream, generation).await?,
-            Err(Unfit::Log(fault)) => {
-                tracing::error!(%fault, "a stream cannot be read");
-                return Err(fault);
-            }
-        };
+        let cell = Cell::<A>::load(&node.journal, stream, loaded, generation).await;
+        let cell = cell.inspect_err(|fault| tracing::error!(%fault, "a stream cannot be read"))?;
         handles.push(spawn(node, partition, cell).await?);
     }
     Ok(handles)

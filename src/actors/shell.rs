@@ -136,7 +136,8 @@ impl<A: Aggregate> Shell<A> {
     fn snapshot_if_due(&self, cell: &mut Cell<A>) {
         if cell.wants_snapshot() {
             cell.tail = 0;
-            super::snapshot::spawn::<A>(&self.node, self.partition, cell.stream.clone());
+            let entries = A::entries(&cell.state) as u64;
+            cell.saving = super::snapshot::spawn::<A>(&self.node, self.partition, cell.stream.clone(), entries);
         }
     }
 }

@@ -1,37 +1,83 @@
-//! When is a long stream shortened? Folds a snapshot in the background, from the previous one and the committed tail.
+//! When is a long stream shortened? Keeps what its committed events came to, in segments that never change.
 //!
-//! It never takes the actor's state, which runs ahead of the disk. One that cannot be kept is only a slower next load.
+//! The work follows the log in the background, a segment at a time: it never takes the actor's state, which runs ahead of
+//! the disk, and never holds a stream as a whole. Only nouns whose states forget are also saved as a whole now and then,
+//! which lets their older segments go. What could not be kept is only a slower next load.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use super::cell::{Cell, fold_whole};
+use super::cell::Cell;
 use super::node::Node;
+use super::piece;
 use crate::domain::Aggregate;
 use crate::fault::Fault;
-use crate::ids::{Partition, StreamId};
+use crate::ids::{Partition, StreamId, Version};
+use crate::journal::{Journal, Reach, SharedJournal};
+use crate::limits;
 use crate::telemetry;
 
-pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: StreamId) {
+/// Follows the log of a stream whose state has so many entries. What is returned can be upgraded while that goes on.
+pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: StreamId, entries: u64) -> Weak<()> {
     let node = node.clone();
+    let running = Arc::new(());
+    let mark = Arc::downgrade(&running);
     node.tasks.clone().spawn(async move {
-        if let Err(fault) = take::<A>(&node, partition, &stream).await {
+        if let Err(fault) = follow::<A>(&node.journal, partition, &stream, entries).await {
             tracing::warn!(%fault, %stream, "no snapshot was taken");
         }
+        drop(running);
     });
+    mark
 }
 
-async fn take<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: &StreamId) -> Result<(), Fault> {
-    let loaded = node.journal.load(std::slice::from_ref(stream)).await?.pop().unwrap_or_default();
-    let cell = match Cell::<A>::fold(stream.clone(), loaded, 0).await {
-        Ok(cell) => cell,
-        Err(_) => fold_whole::<A>(&node.journal, stream.clone(), 0).await?,
-    };
-    match cell.snapshot() {
-        Some(snapshot) => {
-            node.journal.save_snapshot(partition, snapshot).await?;
-            metrics::counter!(telemetry::SNAPSHOTS_SAVED).increment(1);
-            Ok(())
+async fn follow<A: Aggregate>(
+    journal: &SharedJournal,
+    partition: Partition,
+    stream: &StreamId,
+    entries: u64,
+) -> Result<(), Fault> {
+    let reach = journal.reach(stream, A::SNAPSHOT_VERSION).await?;
+    let end = keep_segments::<A>(journal.as_ref(), partition, stream, reach.end).await?;
+    if A::GROWS || !whole_is_due(reach, end, entries) {
+        return Ok(());
+    }
+    let loaded = journal.load(std::slice::from_ref(stream)).await?.pop().unwrap_or_default();
+    if let Some(snapshot) = Cell::<A>::load(journal, stream.clone(), loaded, 0).await?.snapshot() {
+        journal.save_snapshot(partition, snapshot).await?;
+        metrics::counter!(telemetry::SNAPSHOTS_SAVED).increment(1);
+    }
+    Ok(())
+}
+
+/// Where the segments end now.
+async fn keep_segments<A: Aggregate>(
+    journal: &dyn Journal,
+    partition: Partition,
+    stream: &StreamId,
+    mut end: Version,
+) -> Result<Version, Fault> {
+    loop {
+        let records = journal.read_stream(stream, end, limits::SEGMENT_EVENTS).await?;
+        // Many short segments would cost more than the records they stand for.
+        if (records.len() as u64) < limits::SNAPSHOT_TAIL / 2 {
+            return Ok(end);
         }
-        None => Ok(()),
+        let Some(segment) = piece::make::<A>(stream, end, &records)? else { return Ok(end) };
+        end = segment.version;
+        journal.save_segment(partition, segment).await?;
+        metrics::counter!(telemetry::SNAPSHOTS_SAVED).increment(1);
+        if records.len() < limits::SEGMENT_EVENTS {
+            return Ok(end);
+        }
     }
 }
+
+/// Once for every so many events: one that is too large to be kept is not tried again with every segment.
+fn whole_is_due(before: Reach, end: Version, entries: u64) -> bool {
+    let every = limits::SNAPSHOT_WHOLE.max(entries);
+    let times = |version: Version| version.0.saturating_sub(before.whole.0) / every;
+    times(end) > times(before.end)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! The hottest actor of the house: every command is a few look-ups, whatever the number of members, and each issue is
 //! kept once. What a coupon is worth in an order is not decided here.
 
+mod digest;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -238,6 +240,8 @@ fn check_open(created: &Created, at: Timestamp) -> Result<(), Refusal> {
 
 impl Aggregate for Coupon {
     const NOUN: &'static str = "coupon";
+    /// Whoever got one must not get another, for ever.
+    const GROWS: bool = true;
     type State = State;
     type Event = CouponEvent;
     type Command = Command;
@@ -259,20 +263,15 @@ impl Aggregate for Coupon {
     }
 
     fn evolve(state: &mut State, fact: Fact<'_, CouponEvent>) {
-        match fact.event {
-            CouponEvent::Created(created) => state.created = Some(Arc::new(created.clone())),
-            CouponEvent::Issued(issued) => {
-                let account_id = issued.account_id.clone();
-                let issue = Issue { account_id, command: fact.command, version: fact.version };
-                state.index(issued.serial, &issue);
-                state.issues.push(issue);
-            }
-            CouponEvent::Revoked(revoked) => {
-                let revocation = Revocation { command: fact.command, version: fact.version };
-                state.revocations.insert(revoked.serial, revocation);
-                state.take_back(&revoked.account_id, revoked.serial);
-            }
-        }
+        digest::apply(state, fact.version, digest::Line::of(&fact));
+    }
+
+    fn digest(facts: &[Fact<'_, CouponEvent>]) -> Option<Vec<u8>> {
+        digest::digest(facts)
+    }
+
+    fn absorb(state: &mut State, digest: &[u8]) -> Option<()> {
+        digest::absorb(state, digest)
     }
 
     fn owner(state: &State) -> Option<AccountId> {

@@ -102,6 +102,9 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// Is a stream asked again soon after a command? If not, its actor leaves as soon as the answer is durable.
     const STAYS: bool = true;
 
+    /// Does the state only ever grow? Then it is kept in segments alone, and never saved as a whole.
+    const GROWS: bool = false;
+
     /// Holds only what some rule reads.
     type State: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
     type Event: NounEvent + std::fmt::Debug;
@@ -151,9 +154,20 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Entries of the state: a snapshot is worth its row when the tail is longer than that.
+    /// Entries of the state: saving it as a whole is worth it when that many facts have come since.
     fn entries(_state: &Self::State) -> usize {
         1
+    }
+
+    /// Facts that follow each other, in the fewest bytes from which [`Aggregate::absorb`] makes the same state as `evolve`
+    /// does from them. `None`: they are kept as they are.
+    fn digest(_facts: &[Fact<'_, Self::Event>]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Folds what `digest` made. `None`: it cannot be read.
+    fn absorb(_state: &mut Self::State, _digest: &[u8]) -> Option<()> {
+        None
     }
 }
 

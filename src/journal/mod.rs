@@ -19,6 +19,7 @@
 #[doc(hidden)]
 pub mod conformance;
 pub mod follow;
+mod kept;
 pub mod lane;
 pub mod memory;
 pub mod open;
@@ -36,6 +37,8 @@ use crate::events::{Chain, Kind, Record};
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
+
+pub use kept::{Loaded, Reach, Segment, Snapshot};
 
 pub type SharedJournal = Arc<dyn Journal>;
 
@@ -118,26 +121,6 @@ pub enum ClaimError {
     Unavailable(String),
 }
 
-/// A stream as a loader needs it: the newest usable snapshot, and what came after it.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    pub snapshot: Option<Snapshot>,
-    pub tail: Vec<Record>,
-}
-
-/// A folded state, to start from instead of the first event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    pub stream: StreamId,
-    /// The last event folded into it.
-    pub version: Version,
-    /// Position of that event.
-    pub position: Position,
-    /// `Aggregate::SNAPSHOT_VERSION` when it was folded; another one is ignored by the loader.
-    pub schema: u16,
-    pub payload: Vec<u8>,
-}
-
 /// The log.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
@@ -164,7 +147,7 @@ pub trait Journal: Send + Sync + 'static {
     /// partition is not ours any more.
     async fn settle(&self, node: &NodeId, partition: Partition, epoch: Epoch) -> Result<Option<PartitionState>, Fault>;
 
-    /// The streams' newest snapshots and tails, in the order asked for. Unknown streams give empty ones.
+    /// The streams' newest snapshots and beginnings of tails, in the order asked for. Unknown streams give empty ones.
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault>;
 
     /// Records of a stream with a version above `after`, at most `limit`, in order.
@@ -186,8 +169,19 @@ pub trait Journal: Send + Sync + 'static {
     /// Every kind and version that the log holds, for the check at start-up.
     async fn kinds(&self) -> Result<Vec<(String, u16)>, Fault>;
 
-    /// Keeps a snapshot; an older one of the stream is replaced, a newer one stays.
+    /// Keeps a snapshot; an older one of the stream is replaced, a newer one stays. Segments that it makes superfluous
+    /// go, in the same transaction.
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault>;
+
+    /// Keeps a segment, whole or not at all; the first one with this schema and `after` stays.
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault>;
+
+    /// Segments of that schema which begin at `from` or later, at most `most`, in order. Whether each begins where the
+    /// one before ended is for the caller to see.
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault>;
+
+    /// How far snapshot and segments of that schema go, without reading them.
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault>;
 
     /// The note of a unit, by the event id of its last record.
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault>;

@@ -65,6 +65,9 @@ pub async fn all(new: impl Fn() -> BoxFuture<'static, Harness>) {
     notes_can_be_read(&new().await).await;
     kinds_are_recorded_with_the_first_append(&new().await).await;
     snapshots_never_go_back(&new().await).await;
+    long_tails_come_in_pages(&new().await).await;
+    segments_are_kept_in_order(&new().await).await;
+    a_whole_snapshot_replaces_its_segments(&new().await).await;
     two_claims_exclude_each_other(&new().await).await;
     history_cannot_be_edited(&new().await).await;
     random_batches_agree_with_a_model(&new().await).await;

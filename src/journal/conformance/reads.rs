@@ -4,7 +4,8 @@ use super::writes::{everything, write};
 use super::{Harness, fact, opened, order_in, performance_in, seat_fact};
 use crate::events::{Chain, Record};
 use crate::ids::{Partition, Position, SeatId, StreamId, Version};
-use crate::journal::{Snapshot, Unit};
+use crate::journal::{Reach, Segment, Snapshot, Unit};
+use crate::limits;
 
 const P: Partition = Partition(1);
 
@@ -155,4 +156,71 @@ pub async fn snapshots_never_go_back(harness: &Harness) {
         assert_eq!(loaded.snapshot, Some(snapshot(&stream, kept, kept)), "after saving {saved}");
         assert_eq!(versions(&loaded.tail), (kept + 1..=6).collect::<Vec<_>>());
     }
+}
+
+pub async fn long_tails_come_in_pages(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let (long, short) = (order_in(P, 1), order_in(P, 2));
+    let facts = (0..limits::READ_BATCH + 3).map(|_| fact(&long)).chain([fact(&short)]).collect();
+    let unit = log.unit(facts);
+    write(journal, log.batch(vec![unit])).await;
+    for kept in [0, 2, 5] {
+        if kept > 0 {
+            journal.save_snapshot(P, snapshot(&long, kept, kept)).await.expect("a snapshot is kept");
+        }
+        let loaded = journal.load(&[long.clone(), short.clone()]).await.expect("loads work");
+        let last = (kept + limits::READ_BATCH as u64).min(limits::READ_BATCH as u64 + 3);
+        assert_eq!(versions(&loaded[0].tail), (kept + 1..=last).collect::<Vec<_>>());
+        assert_eq!(versions(&loaded[1].tail), [1], "one long stream does not shorten another");
+    }
+}
+
+fn segment(stream: &StreamId, after: u64, version: u64, schema: u16) -> Segment {
+    let payload = vec![u8::try_from(version).unwrap_or_default(); 70_000];
+    let (after, position, version) = (Version(after), Position(version), Version(version));
+    Segment { stream: stream.clone(), after, version, position, schema, payload }
+}
+
+pub async fn segments_are_kept_in_order(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let (stream, other) = (order_in(P, 1), order_in(P, 2));
+    let units = (0..9).map(|_| log.unit(vec![fact(&stream), fact(&other)])).collect();
+    write(journal, log.batch(units)).await;
+    assert_eq!(journal.reach(&stream, 3).await, Ok(Reach::default()));
+    for (after, version, schema) in [(4, 6, 3), (0, 2, 3), (2, 4, 3), (0, 9, 4)] {
+        journal.save_segment(P, segment(&stream, after, version, schema)).await.expect("a segment is kept");
+    }
+    journal.save_segment(P, segment(&stream, 2, 8, 3)).await.expect("a second one is no error");
+    let all = [segment(&stream, 0, 2, 3), segment(&stream, 2, 4, 3), segment(&stream, 4, 6, 3)];
+    let table = [(0, 9, &all[..]), (0, 2, &all[..2]), (1, 9, &all[1..]), (4, 1, &all[2..]), (5, 9, &[])];
+    for (from, limit, expected) in table {
+        let found = journal.segments(&stream, 3, Version(from), limit).await.expect("reads work");
+        assert_eq!(found, expected, "from {from}, limit {limit}: the first of its place, in order, of one schema");
+    }
+    assert_eq!(journal.segments(&other, 3, Version(0), 9).await, Ok(Vec::new()));
+    assert_eq!(journal.reach(&stream, 3).await, Ok(Reach { whole: Version(0), end: Version(6) }));
+    let loaded = journal.load(&[other, stream.clone()]).await.expect("loads work");
+    assert_eq!((loaded[0].segmented, loaded[0].tail.len()), (false, 9));
+    assert_eq!((loaded[1].segmented, loaded[1].tail.len()), (true, 0), "segments come before the tail");
+}
+
+pub async fn a_whole_snapshot_replaces_its_segments(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let (stream, other) = (order_in(P, 1), order_in(P, 2));
+    let units = (0..9).map(|_| log.unit(vec![fact(&stream)])).collect();
+    write(journal, log.batch(units)).await;
+    for (of, after, version, schema) in
+        [(&stream, 0, 2, 2), (&stream, 0, 3, 3), (&stream, 3, 5, 3), (&stream, 5, 7, 3), (&other, 0, 1, 3)]
+    {
+        journal.save_segment(P, segment(of, after, version, schema)).await.expect("a segment is kept");
+    }
+    journal.save_snapshot(P, snapshot(&stream, 5, 5)).await.expect("a snapshot is kept");
+    let left = async |of: &StreamId, schema| journal.segments(of, schema, Version(0), 9).await.expect("reads work");
+    assert_eq!(left(&stream, 3).await, [segment(&stream, 5, 7, 3)], "what goes on from the snapshot stays");
+    assert_eq!(left(&stream, 2).await, [], "of an older schema nothing stays");
+    assert_eq!(left(&other, 3).await, [segment(&other, 0, 1, 3)]);
+    assert_eq!(journal.reach(&stream, 3).await, Ok(Reach { whole: Version(5), end: Version(7) }));
+    assert_eq!(journal.reach(&stream, 4).await, Ok(Reach::default()), "a snapshot of another schema reaches nowhere");
+    let loaded = journal.load(std::slice::from_ref(&stream)).await.expect("loads work").remove(0);
+    assert_eq!((loaded.snapshot, loaded.segmented), (Some(snapshot(&stream, 5, 5)), true));
 }

@@ -19,7 +19,7 @@ use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
 use crate::journal::{
-    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict,
+    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
 };
 use crate::limits;
 use crate::timestamp::Timestamp;
@@ -263,7 +263,9 @@ impl Journal for MemoryJournal {
             let Some(shelf) = tables.shelf_of(stream) else { return Loaded::default() };
             let snapshot = shelf.snapshots.get(stream).cloned();
             let from = snapshot.as_ref().map_or(Version(0), |snapshot| snapshot.version);
-            Loaded { snapshot, tail: shelf.of_stream(stream, from).cloned().collect() }
+            let segmented = shelf.has_segments(stream);
+            let limit = if segmented { 0 } else { limits::READ_BATCH };
+            Loaded { snapshot, segmented, tail: shelf.of_stream(stream, from).take(limit).cloned().collect() }
         };
         Ok(streams.iter().map(load_one).collect())
     }
@@ -302,11 +304,27 @@ impl Journal for MemoryJournal {
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         let mut tables = self.tables();
         let shelf = tables.shelves.get_mut(usize::from(partition.0)).ok_or_else(|| no_such(partition))?;
-        // One of the same version replaces: it may have been folded under a newer schema.
-        if shelf.snapshots.get(&snapshot.stream).is_none_or(|kept| kept.version <= snapshot.version) {
-            shelf.snapshots.insert(snapshot.stream.clone(), snapshot);
-        }
+        shelf.keep_snapshot(snapshot);
         Ok(())
+    }
+
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        let mut tables = self.tables();
+        let shelf = tables.shelves.get_mut(usize::from(partition.0)).ok_or_else(|| no_such(partition))?;
+        shelf.keep_segment(segment);
+        Ok(())
+    }
+
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
+        self.take_time_to_load().await;
+        let tables = self.tables();
+        let Some(shelf) = tables.shelf_of(of) else { return Ok(Vec::new()) };
+        Ok(shelf.segments_of(of, schema, from).take(most).cloned().collect())
+    }
+
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
+        let tables = self.tables();
+        Ok(tables.shelf_of(stream).map(|shelf| shelf.reach(stream, schema)).unwrap_or_default())
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::events::{Chain, Record};
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
-use crate::journal::{PartitionBatch, PartitionState, Snapshot, Unit, units};
+use crate::journal::{PartitionBatch, PartitionState, Reach, Segment, Snapshot, Unit, units};
 use crate::timestamp::Timestamp;
 
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Shelf {
     pub owner: Option<NodeId>,
     pub timers: BTreeMap<StreamId, Timestamp>,
     pub snapshots: BTreeMap<StreamId, Snapshot>,
+    /// By stream, schema and the version after which they begin.
+    pub segments: BTreeMap<(StreamId, u16, Version), Segment>,
     rows: BTreeMap<Position, Record>,
     /// The key that makes a version unique, and the way to a stream's rows.
     versions: BTreeMap<(StreamId, Version), Position>,
@@ -84,6 +86,45 @@ impl Shelf {
                 None => self.timers.remove(&change.stream),
             };
         }
+    }
+
+    pub fn keep_snapshot(&mut self, snapshot: Snapshot) {
+        // One of the same version replaces: it may have been folded under a newer schema.
+        if self.snapshots.get(&snapshot.stream).is_none_or(|kept| kept.version <= snapshot.version) {
+            self.segments.retain(|(stream, schema, _), segment| {
+                let superfluous =
+                    *schema < snapshot.schema || (*schema == snapshot.schema && segment.version <= snapshot.version);
+                *stream != snapshot.stream || !superfluous
+            });
+            self.snapshots.insert(snapshot.stream.clone(), snapshot);
+        }
+    }
+
+    pub fn keep_segment(&mut self, segment: Segment) {
+        let key = (segment.stream.clone(), segment.schema, segment.after);
+        self.segments.entry(key).or_insert(segment);
+    }
+
+    pub fn has_segments(&self, stream: &StreamId) -> bool {
+        let from = (stream.clone(), 0, Version(0));
+        self.segments.range(from..).next().is_some_and(|((found, ..), _)| found == stream)
+    }
+
+    pub fn segments_of(
+        &self,
+        stream: &StreamId,
+        schema: u16,
+        from: Version,
+    ) -> impl DoubleEndedIterator<Item = &Segment> {
+        let keys = (stream.clone(), schema, from)..=(stream.clone(), schema, Version(u64::MAX));
+        self.segments.range(keys).map(|(_, segment)| segment)
+    }
+
+    pub fn reach(&self, stream: &StreamId, schema: u16) -> Reach {
+        let whole = self.snapshots.get(stream).filter(|snapshot| snapshot.schema == schema);
+        let whole = whole.map_or(Version(0), |snapshot| snapshot.version);
+        let last = self.segments_of(stream, schema, Version(0)).next_back();
+        Reach { whole, end: last.map_or(whole, |segment| segment.version.max(whole)) }
     }
 
     /// Puts a row here without asking whether it fits.

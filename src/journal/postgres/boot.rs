@@ -8,7 +8,10 @@ use super::error::{has_no_schema, opening};
 use crate::journal::open::{FORMAT_LEVEL, OpenError, check_meta, check_schema, new_partitions};
 
 /// In order; the number of a migration is its place, from 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_log.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_log.sql"),
+    include_str!("../../../migrations/postgres/0002_snapshots.sql"),
+];
 
 /// Any number, the same in every build: two migrations at once would trip over each other.
 const MIGRATION_LOCK: i64 = 0x006f_6e73_616c_6501;

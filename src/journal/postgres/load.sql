@@ -1,5 +1,5 @@
 -- One look into the index per stream, whatever the planner believes about the table.
--- $1 partitions, $2 streams, $3 versions after which to read
+-- $1 partitions, $2 streams, $3 versions after which to read, $4 how many of each
 SELECT e.*, q.key - 1
   FROM unnest($1::int4[], $2::text[], $3::int8[]) WITH ORDINALITY AS q (partition, stream, after, key)
  CROSS JOIN LATERAL (
@@ -8,6 +8,6 @@ SELECT e.*, q.key - 1
       FROM log.events
      WHERE partition = q.partition AND stream = q.stream AND version > q.after
      ORDER BY version
-    OFFSET 0
+     LIMIT $4
  ) AS e
  ORDER BY q.key, e.version

@@ -10,6 +10,7 @@ mod error;
 mod lease;
 mod moment;
 mod read;
+mod segments;
 mod writer;
 
 use async_trait::async_trait;
@@ -22,7 +23,9 @@ pub use self::connect::{options, readers, without_secrets};
 use self::lease::Lease;
 use self::writer::Writer;
 use super::open::{OpenError, Options};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
+use super::{
+    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
+};
 use crate::clock::Entropy;
 use crate::events::Record;
 use crate::fault::Fault;
@@ -102,10 +105,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
-        match stream.partition(self.partitions) {
-            Some(partition) => answered(read::stream(&self.readers, (partition, stream), after, limit)).await,
-            None => Ok(Vec::new()),
-        }
+        read::stream(&self.readers, self.partitions, stream, after, limit).await
     }
 
     async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
@@ -130,6 +130,18 @@ impl Journal for PostgresJournal {
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         self.writer.save_snapshot(partition, snapshot).await
+    }
+
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        self.writer.save_segment(partition, segment).await
+    }
+
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
+        segments::after(&self.readers, self.partitions, (of, schema), from, most).await
+    }
+
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
+        segments::reach(&self.readers, self.partitions, (stream, schema)).await
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

@@ -1,4 +1,4 @@
-//! Who writes to the database? One connection for appends, one beside it, and what is known of their failures.
+//! Who writes to the database? One connection for appends, two beside it, and what is known of their failures.
 //!
 //! Every write runs in a task of its own: dropping the caller's future cancels nothing half-way.
 
@@ -13,16 +13,18 @@ use uuid::Uuid;
 use super::append::{self, KindVersion};
 use super::boot::run;
 use super::connect::{Failure, Owned, apart};
-use super::{error, read};
+use super::{error, read, segments};
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition};
 use crate::journal::rows::{self, signed};
-use crate::journal::{AppendError, PartitionBatch, PartitionState, Snapshot, Verdict};
+use crate::journal::{AppendError, PartitionBatch, PartitionState, Segment, Snapshot, Verdict};
 
 pub struct Writer {
     appends: Arc<Owned>,
-    /// For settling and snapshots, which must not wait for the doubts of an append.
+    /// For settling, which must not wait for the doubts of an append.
     side: Arc<Owned>,
+    /// For snapshots, which may take their time without a settling that waits for them.
+    snapshots: Arc<Owned>,
     session: Uuid,
     /// What certainly stands in the table of kinds, and need not be written again.
     known: Arc<Mutex<HashSet<KindVersion>>>,
@@ -31,7 +33,8 @@ pub struct Writer {
 impl Writer {
     pub fn new(options: &PgConnectOptions, session: Uuid, kinds: Vec<KindVersion>) -> Self {
         let known = Arc::new(Mutex::new(kinds.into_iter().collect()));
-        Self { appends: Owned::new(options.clone()), side: Owned::new(options.clone()), session, known }
+        let connection = || Owned::new(options.clone());
+        Self { appends: connection(), side: connection(), snapshots: connection(), session, known }
     }
 
     pub async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
@@ -79,9 +82,10 @@ impl Writer {
     }
 
     pub async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
-        let side = self.side.clone();
+        let snapshots = self.snapshots.clone();
         let work = async move {
             let save = async |conn: &mut PgConnection| {
+                run(conn, "BEGIN").await?;
                 let query = sqlx::query(include_str!("snapshot_save.sql"))
                     .bind(i32::from(partition.0))
                     .bind(snapshot.stream.as_str())
@@ -89,9 +93,21 @@ impl Writer {
                     .bind(signed(snapshot.position.0))
                     .bind(i16::try_from(snapshot.schema).unwrap_or(i16::MAX))
                     .bind(&snapshot.payload);
-                query.execute(conn).await.map(drop)
+                if query.execute(&mut *conn).await?.rows_affected() > 0 {
+                    segments::drop_within(conn, partition, &snapshot).await?;
+                }
+                run(conn, "COMMIT").await
             };
-            side.run(|_| false, save).await.map_err(Fault::from)
+            snapshots.run(|_| false, save).await.map_err(Fault::from)
+        };
+        apart(work, Fault::internal).await
+    }
+
+    pub async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        let snapshots = self.snapshots.clone();
+        let work = async move {
+            let save = async |conn: &mut PgConnection| segments::save(conn, partition, &segment).await;
+            snapshots.run(|_| false, save).await.map_err(Fault::from)
         };
         apart(work, Fault::internal).await
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::error::opening;
@@ -12,7 +12,10 @@ use crate::journal::open::{FORMAT_LEVEL, OpenError, check_meta, check_schema, ne
 use crate::limits;
 
 /// In order; the number of a migration is its place, from 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_log.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/0002_snapshots.sql"),
+];
 
 /// How every connection that writes is set up: an acknowledged commit survives a power failure.
 pub fn write_options(file: &Path) -> SqliteConnectOptions {
@@ -31,6 +34,12 @@ pub fn read_options(file: &Path) -> SqliteConnectOptions {
         .read_only(true)
         .busy_timeout(limits::STATEMENT_TIME)
         .disable_statement_logging()
+}
+
+/// Connections for reading.
+pub async fn readers(file: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(limits::READ_CONNECTIONS);
+    pool.acquire_timeout(limits::STATEMENT_TIME).connect_with(read_options(file)).await
 }
 
 /// Creates or upgrades the log; several processes may try at once.

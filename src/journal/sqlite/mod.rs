@@ -7,23 +7,25 @@ mod append;
 mod boot;
 mod error;
 mod read;
+mod segments;
 mod writer;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::SqlitePool;
 use uuid::Uuid;
 
 use self::error::opening;
 use self::writer::Writer;
 use super::open::{OpenError, Options, Role};
-use super::{AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Snapshot, Verdict};
+use super::{
+    AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
+};
 use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition, Position, StreamId, Version};
-use crate::limits;
 use crate::timestamp::Timestamp;
 
 /// The file in the data directory.
@@ -57,12 +59,7 @@ impl SqliteJournal {
             boot::migrate(&mut conn, options.partitions, &place).await?;
         }
         let partitions = boot::check(&mut conn, options.partitions, &place).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(limits::READ_CONNECTIONS)
-            .acquire_timeout(limits::STATEMENT_TIME)
-            .connect_with(boot::read_options(&file))
-            .await
-            .map_err(|e| opening(&place, &e))?;
+        let readers = boot::readers(&file).await.map_err(|e| opening(&place, &e))?;
         let writer = Writer::new(dir, conn, options);
         Ok(Self { partitions, writer, readers })
     }
@@ -103,10 +100,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
-        match stream.partition(self.partitions) {
-            Some(partition) => read::stream(&self.readers, (partition, stream), after, limit).await,
-            None => Ok(Vec::new()),
-        }
+        read::stream(&self.readers, self.partitions, stream, after, limit).await
     }
 
     async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
@@ -131,6 +125,18 @@ impl Journal for SqliteJournal {
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         self.writer.save_snapshot(partition, snapshot).await
+    }
+
+    async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        self.writer.save_segment(partition, segment).await
+    }
+
+    async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
+        segments::after(&self.readers, self.partitions, (of, schema), from, most).await
+    }
+
+    async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
+        segments::reach(&self.readers, self.partitions, (stream, schema)).await
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

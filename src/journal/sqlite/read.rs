@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::ids::{Epoch, Partition, Position, StreamId, Version};
 use crate::journal::rows::{self, Moment, signed, unsigned};
 use crate::journal::{Loaded, PartitionState, Snapshot};
+use crate::limits;
 use crate::timestamp::Timestamp;
 
 impl Type<Sqlite> for Moment {
@@ -66,12 +67,14 @@ pub async fn load(pool: &SqlitePool, partitions: u16, streams: &[StreamId]) -> R
     let wanted = serde_json::to_string(&wanted).map_err(|e| Fault::internal(e.to_string()))?;
     let snapshots = sqlx::query(include_str!("load_snapshots.sql")).bind(wanted);
     for row in snapshots.fetch_all(pool).await.map_err(fault)? {
-        let (index, snapshot) = snapshot(&row).map_err(fault)?;
-        loaded[index].snapshot = Some(snapshot);
+        let (index, snapshot, segmented) = snapshot(&row).map_err(fault)?;
+        (loaded[index].snapshot, loaded[index].segmented) = (snapshot, segmented);
     }
     let after = |l: &Loaded| l.snapshot.as_ref().map_or(0, |s| s.version.0);
+    // Versions have no gaps, so a range of them is a number of them.
+    let last = |l: &Loaded| if l.segmented { 0 } else { after(l) + limits::READ_BATCH as u64 };
     let wanted: Vec<_> =
-        numbers.iter().zip(streams).zip(&loaded).map(|((p, s), l)| (p, s.as_str(), after(l))).collect();
+        numbers.iter().zip(streams).zip(&loaded).map(|((p, s), l)| (p, s.as_str(), after(l), last(l))).collect();
     let wanted = serde_json::to_string(&wanted).map_err(|e| Fault::internal(e.to_string()))?;
     for row in sqlx::query(include_str!("load.sql")).bind(wanted).fetch_all(pool).await.map_err(fault)? {
         let index: i64 = row.try_get(20).map_err(fault)?;
@@ -81,27 +84,32 @@ pub async fn load(pool: &SqlitePool, partitions: u16, streams: &[StreamId]) -> R
     Ok(loaded)
 }
 
-fn snapshot(row: &SqliteRow) -> Result<(usize, Snapshot), sqlx::Error> {
+/// Whose, the snapshot if there is one, and whether there are segments.
+fn snapshot(row: &SqliteRow) -> Result<(usize, Option<Snapshot>, bool), sqlx::Error> {
     let index = usize::try_from(unsigned(row.try_get(0)?)?).unwrap_or(usize::MAX);
+    let segmented = row.try_get(6)?;
+    let Some(stream) = row.try_get::<Option<&str>, _>(1)? else { return Ok((index, None, segmented)) };
     let snapshot = Snapshot {
-        stream: StreamId::from_log(row.try_get::<&str, _>(1)?),
+        stream: StreamId::from_log(stream),
         version: Version(unsigned(row.try_get(2)?)?),
         position: Position(unsigned(row.try_get(3)?)?),
         schema: u16::try_from(row.try_get::<i32, _>(4)?).unwrap_or(u16::MAX),
         payload: row.try_get(5)?,
     };
-    Ok((index, snapshot))
+    Ok((index, Some(snapshot), segmented))
 }
 
 pub async fn stream(
     pool: &SqlitePool,
-    at: (Partition, &StreamId),
+    partitions: u16,
+    stream: &StreamId,
     after: Version,
     limit: usize,
 ) -> Result<Vec<Record>, Fault> {
+    let Some(partition) = stream.partition(partitions) else { return Ok(Vec::new()) };
     let query = sqlx::query(include_str!("read_stream.sql"))
-        .bind(i32::from(at.0.0))
-        .bind(at.1.as_str().to_owned())
+        .bind(i32::from(partition.0))
+        .bind(stream.as_str().to_owned())
         .bind(signed(after.0))
         .bind(signed(limit as u64));
     records(&query.fetch_all(pool).await.map_err(fault)?).map_err(fault)

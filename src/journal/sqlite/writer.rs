@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::boot::{self, run};
 use super::error::{fault, not_begun};
-use super::{FILE, LOCK, append, read};
+use super::{FILE, LOCK, append, read, segments};
 use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
 use crate::ids::{Epoch, NodeId, Partition};
 use crate::journal::open::{Options, Role};
 use crate::journal::rows::{self, signed};
-use crate::journal::{AppendError, Claim, ClaimError, PartitionBatch, PartitionState, Snapshot, Verdict};
+use crate::journal::{AppendError, Claim, ClaimError, PartitionBatch, PartitionState, Segment, Snapshot, Verdict};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
@@ -86,6 +86,12 @@ impl Writer {
     pub async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), Fault> {
         let inner = self.0.clone();
         run_apart(async move { inner.save_snapshot(partition, snapshot).await.map_err(fault) }).await
+    }
+
+    pub async fn save_segment(&self, partition: Partition, segment: Segment) -> Result<(), Fault> {
+        let inner = self.0.clone();
+        let save = async move |conn: &mut SqliteConnection| segments::save(conn, partition, &segment).await;
+        run_apart(async move { inner.transact(save).await.map_err(fault) }).await
     }
 }
 
@@ -236,16 +242,17 @@ impl Inner {
 
     async fn save_snapshot(&self, partition: Partition, snapshot: Snapshot) -> Result<(), sqlx::Error> {
         self.transact(async |conn| {
-            sqlx::query(include_str!("snapshot_save.sql"))
+            let query = sqlx::query(include_str!("snapshot_save.sql"))
                 .bind(i32::from(partition.0))
                 .bind(snapshot.stream.as_str().to_owned())
                 .bind(signed(snapshot.version.0))
                 .bind(signed(snapshot.position.0))
                 .bind(i32::from(snapshot.schema))
-                .bind(snapshot.payload)
-                .execute(conn)
-                .await
-                .map(drop)
+                .bind(snapshot.payload.clone());
+            if query.execute(&mut *conn).await?.rows_affected() > 0 {
+                segments::drop_within(conn, partition, &snapshot).await?;
+            }
+            Ok(())
         })
         .await
     }
