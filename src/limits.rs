@@ -119,6 +119,9 @@ pub const RETRY_MILLIS_MIN: u64 = 2_000;
 pub const RETRY_MILLIS_MAX: u64 = 5_000;
 /// Watchers on one node.
 pub const WATCHERS: usize = 50_000;
+/// Boards (rankings) that are watched at once, and how often each is computed.
+pub const BOARDS: usize = 128;
+pub const BOARD_ROUND: Duration = Duration::from_secs(1);
 /// Comment lines keep gateways from cutting idle streams.
 pub const HEARTBEAT_SSE: Duration = Duration::from_secs(15);
 /// A store's missed payment older than that means nothing at a counter.

@@ -18,6 +18,7 @@ mod document;
 mod lists;
 mod orders;
 mod performances;
+mod rankings;
 mod seats;
 mod shows;
 mod state;
@@ -49,14 +50,15 @@ struct Api;
 /// Every route. The document is made from the same list.
 fn table() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(venues::create))
+        .routes(routes!(venues::create, lists::venues::list))
         .routes(routes!(venues::get))
         .routes(routes!(venues::sections))
         .routes(routes!(venues::seats))
-        .routes(routes!(shows::create))
+        .routes(routes!(shows::create, lists::shows::list))
         .routes(routes!(shows::get))
-        .routes(routes!(performances::create))
+        .routes(routes!(performances::create, lists::performances::list))
         .routes(routes!(performances::get))
+        .routes(routes!(lists::performances::sales))
         .routes(routes!(performances::pause))
         .routes(routes!(performances::resume))
         .routes(routes!(performances::block))
@@ -83,6 +85,10 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(rankings::sold_out))
+        .routes(routes!(rankings::sold_out_events))
+        .routes(routes!(rankings::shows))
+        .routes(routes!(rankings::shows_events))
         .routes(routes!(admin::projections))
         .routes(routes!(admin::parked))
         .routes(routes!(admin::retry))

@@ -151,38 +151,38 @@ pub struct PerformanceCreated {
 #[derive(Serialize, ToSchema)]
 pub struct PerformanceView {
     #[schema(value_type = String)]
-    performance_id: PerformanceId,
+    pub(super) performance_id: PerformanceId,
     #[schema(value_type = String)]
-    owner: AccountId,
+    pub(super) owner: AccountId,
     #[schema(value_type = String)]
-    show_id: ShowId,
+    pub(super) show_id: ShowId,
     #[schema(value_type = String)]
-    venue_id: VenueId,
-    timezone: String,
+    pub(super) venue_id: VenueId,
+    pub(super) timezone: String,
     #[schema(value_type = String)]
-    starts_at: Timestamp,
+    pub(super) starts_at: Timestamp,
     #[schema(value_type = String)]
-    sale_opens_at: Timestamp,
+    pub(super) sale_opens_at: Timestamp,
     #[schema(value_type = String)]
-    sale_closes_at: Timestamp,
+    pub(super) sale_closes_at: Timestamp,
     #[schema(value_type = Option<String>)]
-    cancel_until: Option<Timestamp>,
+    pub(super) cancel_until: Option<Timestamp>,
     #[schema(value_type = String)]
-    currency: Currency,
+    pub(super) currency: Currency,
     #[schema(value_type = BTreeMap<String, u64>)]
-    prices: BTreeMap<String, Amount>,
-    max_seats_per_order: u32,
-    max_seats_per_member: Option<u32>,
-    hold_seconds: u32,
-    seats: usize,
+    pub(super) prices: BTreeMap<String, Amount>,
+    pub(super) max_seats_per_order: u32,
+    pub(super) max_seats_per_member: Option<u32>,
+    pub(super) hold_seconds: u32,
+    pub(super) seats: usize,
     /// `scheduled`, `on_sale`, `paused`, `sold_out`, `closed`.
-    status: &'static str,
+    pub(super) status: &'static str,
     /// Seats that can be ordered, by grade.
-    remaining: BTreeMap<String, usize>,
+    pub(super) remaining: BTreeMap<String, usize>,
     #[schema(value_type = String)]
-    at: Timestamp,
+    pub(super) at: Timestamp,
     #[schema(value_type = Option<String>)]
-    position: Option<LogPosition>,
+    pub(super) position: Option<LogPosition>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -211,12 +211,12 @@ pub struct SeatsChanged {
 }
 
 /// The sale's state is a function of time, pause and seats left.
-fn status(terms: &Terms, sold_out: bool, at: Timestamp) -> &'static str {
-    if at >= terms.sale_closes_at {
+pub(super) fn status(opens: Timestamp, closes: Timestamp, paused: bool, sold_out: bool, at: Timestamp) -> &'static str {
+    if at >= closes {
         "closed"
-    } else if terms.paused {
+    } else if paused {
         "paused"
-    } else if at < terms.sale_opens_at {
+    } else if at < opens {
         "scheduled"
     } else if sold_out {
         "sold_out"
@@ -288,7 +288,14 @@ pub async fn get(At(id): At<PerformanceId>, State(dispatch): State<Dispatch>, St
     let (terms, position, at) = load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
     let remaining = remaining(&terms, &*hub.seat_map(&id).await?);
     let sold_out = remaining.values().all(|left| *left == 0);
-    Ok(Answer::ok(&view(&terms, remaining, status(&terms, sold_out, at), at, position))?.done())
+    Ok(Answer::ok(&view(
+        &terms,
+        remaining,
+        status(terms.sale_opens_at, terms.sale_closes_at, terms.paused, sold_out, at),
+        at,
+        position,
+    ))?
+    .done())
 }
 
 fn view(

@@ -1,10 +1,13 @@
 //! How does a watcher get its frames? Server-sent events over the hub's bytes; whose stream it is, the routes decide.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -19,7 +22,7 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::ids::LogPosition;
 use crate::limits;
-use crate::live::{Heartbeat, Hub, Resume, Topic, Watch};
+use crate::live::{BoardWatch, Heartbeat, Hub, Resume, Source, Topic, Watch};
 
 /// The end of all streams when the node stops.
 #[derive(Clone, Debug)]
@@ -57,7 +60,7 @@ pub fn last_event_id(headers: &HeaderMap, params: &Params) -> Result<Option<LogP
 /// Opens the stream of a topic.
 pub async fn open(hub: &Hub, stopping: Stopping, topic: Topic, resume: Resume, heartbeat: Heartbeat) -> Answered {
     match hub.watch(topic, resume, heartbeat).await {
-        Ok(watch) => Ok(stream(watch, stopping)),
+        Ok(watch) => Ok(stream(futures::stream::unfold(watch, next), stopping)),
         Err(error) => match not_watched(error) {
             Some(problem) => Err(problem),
             None => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -65,14 +68,22 @@ pub async fn open(hub: &Hub, stopping: Stopping, topic: Topic, resume: Resume, h
     }
 }
 
-fn stream(watch: Watch, Stopping(stop): Stopping) -> Response {
-    let frames = futures::stream::unfold((watch, stop), |(mut watch, stop)| async move {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            frame = watch.next() => frame.map(|bytes| (Ok::<_, std::convert::Infallible>(bytes), (watch, stop))),
-        }
-    });
+async fn next(mut watch: Watch) -> Option<(Bytes, Watch)> {
+    watch.next().await.map(|bytes| (bytes, watch))
+}
+
+/// Opens the stream of a board: what moves with time, and cannot be resumed.
+pub fn open_board(hub: &Hub, stopping: Stopping, name: &str, source: Source, heartbeat: Heartbeat) -> Answered {
+    let watch = match hub.board(name, source, heartbeat) {
+        Ok(watch) => watch,
+        Err(error) => return Err(not_watched(error).unwrap_or_else(Problem::not_found)),
+    };
+    let next = |mut watch: BoardWatch| async move { watch.next().await.map(|bytes| (bytes, watch)) };
+    Ok(stream(futures::stream::unfold(watch, next), stopping))
+}
+
+fn stream(frames: impl Stream<Item = Bytes> + Send + 'static, Stopping(stop): Stopping) -> Response {
+    let frames = frames.map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -122,6 +122,14 @@ const ROLES: [(Role, char); 6] = [
 /// Route, and who gets past the gate: `*` everybody without a token, else letters of [`ROLES`].
 const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/v1/venues", "sa"),
+    ("GET", "/v1/venues", "*"),
+    ("GET", "/v1/shows", "*"),
+    ("GET", "/v1/performances", "*"),
+    ("GET", "/v1/performances/{id}/sales", "sa"),
+    ("GET", "/v1/rankings/sold-out", "*"),
+    ("GET", "/v1/rankings/sold-out/events", "*"),
+    ("GET", "/v1/rankings/shows", "*"),
+    ("GET", "/v1/rankings/shows/events", "*"),
     ("GET", "/v1/venues/{id}", "*"),
     ("GET", "/v1/venues/{id}/sections", "*"),
     ("GET", "/v1/venues/{id}/seats", "*"),

@@ -3,9 +3,11 @@
 //! `topics/` folds the log into what can be watched, `frame` writes it down, `hub/` keeps the rooms in which watchers sit.
 //! Nothing here decides or authorises anything, and nothing here ever sees a record that is not durable.
 
+pub mod board;
 pub mod frame;
 pub mod hub;
 pub mod topics;
 
+pub use board::{BoardWatch, Source};
 pub use hub::{Heartbeat, Hub, HubParts, Resume, TaskLookup, Watch, WatchError};
 pub use topics::{CouponTaskView, OrderView, SeatMap, SeatStatus, Topic};

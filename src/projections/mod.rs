@@ -17,15 +17,20 @@ pub mod check;
 pub mod compare;
 pub mod coupon_issues;
 pub mod coupons;
+pub mod local;
 pub mod orders;
 pub mod parked;
+pub mod performances;
 pub mod place;
+pub mod rankings;
 pub mod reads;
 pub mod rebuild;
 pub mod replay;
 pub mod rows;
 pub mod runner;
+pub mod sales;
 pub mod select;
+pub mod shows;
 pub mod store;
 pub mod store_payments;
 pub mod stores;
@@ -33,6 +38,7 @@ pub mod table;
 #[cfg(test)]
 pub mod testing;
 pub mod text;
+pub mod venues;
 
 use std::sync::Arc;
 
@@ -114,6 +120,11 @@ pub static ROSTER: &[&dyn Projection] = &[
     &coupons::Coupons,
     &coupon_issues::CouponIssues,
     &store_payments::StorePayments,
+    &venues::Venues,
+    &shows::Shows,
+    &performances::Performances,
+    &sales::Sales,
+    &rankings::Rankings,
 ];
 
 /// Is a fact of this kind among those that a projection follows?

@@ -3,11 +3,12 @@
 //! An order and its seats share a partition, so a seat's facts may look at the row of the order that they name. Seats that
 //! are only held, or kept from sale, leave no trace here: the order itself says what it holds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::select::{Listed, Order, Page, Select};
 use super::store::Build;
-use super::table::{Row, Table, table};
+use super::table::{Cell, Row, Table, Value, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
 use crate::events::order::Placed;
 use crate::events::seat::{ReleaseReason, Released, Sold};
@@ -272,6 +273,14 @@ pub async fn tickets_of(build: &dyn Build, orders: Vec<OrderId>) -> Result<Vec<T
         .page(build, SEATS, &all)
         .await?
         .rows)
+}
+
+/// How many orders of a performance are in which status.
+pub async fn by_status(build: &dyn Build, performance: &PerformanceId) -> Result<BTreeMap<String, u64>, Fault> {
+    let sql = "SELECT status, COUNT(*) FROM @.orders WHERE performance_id = $1 GROUP BY status ORDER BY status";
+    let found = build.query(sql, &[performance.clone().into_value()]).await?;
+    let one = |cells: &Vec<Value>| Some((String::from_value(cells.first()?)?, u64::from_value(cells.get(1)?)?));
+    found.iter().map(one).collect::<Option<_>>().ok_or_else(|| Fault::internal("orders have another shape"))
 }
 
 #[cfg(test)]

@@ -242,7 +242,7 @@ pub struct Filter {
     pub venue: Option<VenueId>,
     /// Judged at the moment that goes with it.
     pub status: Option<(Status, Timestamp)>,
-    /// By their beginning, both included.
+    /// By their beginning: from this moment on, and before that one.
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
 }
@@ -254,7 +254,7 @@ pub async fn list(build: &dyn Build, filter: Filter, page: &Page) -> Result<List
         .maybe_equal("show_id", filter.show)
         .maybe_equal("venue_id", filter.venue)
         .at_least("starts_at", filter.from)
-        .at_most("starts_at", filter.to);
+        .below("starts_at", filter.to);
     let select = match filter.status {
         None => select,
         Some((Status::Closed, now)) => select.at_most("sale_closes_at", Some(now)),
@@ -263,10 +263,8 @@ pub async fn list(build: &dyn Build, filter: Filter, page: &Page) -> Result<List
             select.above("sale_closes_at", Some(now)).equal("paused", false).above("sale_opens_at", Some(now))
         }
         Some((selling, now)) => {
-            let open = select
-                .above("sale_closes_at", Some(now))
-                .equal("paused", false)
-                .at_most("sale_opens_at", Some(now));
+            let open =
+                select.above("sale_closes_at", Some(now)).equal("paused", false).at_most("sale_opens_at", Some(now));
             if selling == Status::SoldOut {
                 open.at_most("available", Some(0_i64))
             } else {
@@ -312,12 +310,19 @@ mod tests {
         sale::scheduled(&mut story, "pf_b", &[("A", "R", 5)]);
         story.unit(20, [sale::held("pf_a", "A-1-1", "o"), sale::held("pf_a", "B-1-1", "o")]);
         story.unit(21, [sale::held("pf_b", "A-1-1", "p"), sale::blocked("pf_b", "A-1-2")]);
-        story.unit(22, [sale::sold("pf_a", "A-1-1", "o", 10), sale::released("pf_a", "B-1-1", "o", ReleaseReason::Expired)]);
+        story.unit(
+            22,
+            [sale::sold("pf_a", "A-1-1", "o", 10), sale::released("pf_a", "B-1-1", "o", ReleaseReason::Expired)],
+        );
         story.unit(23, [sale::held("pf_a", "A-1-2", "q"), sale::blocked("pf_a", "A-1-3")]);
-        story.unit(24, [sale::unblocked("pf_b", "A-1-2"), sale::released("pf_b", "A-1-1", "p", ReleaseReason::Cancelled)]);
+        story.unit(
+            24,
+            [sale::unblocked("pf_b", "A-1-2"), sale::released("pf_b", "A-1-1", "p", ReleaseReason::Cancelled)],
+        );
         let shelf = Shelf::of(&Performances, &story.facts);
         let told = |shelf: &Shelf| {
-            let counts = |row: SectionRow| (row.performance_id.to_string() + &row.section, row.held, row.sold, row.blocked);
+            let counts =
+                |row: SectionRow| (row.performance_id.to_string() + &row.section, row.held, row.sold, row.blocked);
             shelf.rows::<SectionRow>().into_iter().map(counts).collect::<Vec<_>>()
         };
         let row = |name: &str, held, sold, blocked| (name.to_owned(), held, sold, blocked);

@@ -18,7 +18,7 @@ const MINUTE: i64 = 60_000;
 table! {
     /// One minute of one performance's sale.
     pub struct MinuteRow in "sales_minutes" {
-        /// The minute by its first moment.
+        // The minute by its first moment.
         key { performance_id: PerformanceId, minute: i64 }
         orders: i64,
         seats_held: i64,
@@ -146,11 +146,11 @@ pub async fn series(build: &dyn Build, performance: &PerformanceId) -> Result<Se
     Ok(Series { width_seconds: width / 1_000, points })
 }
 
-/// A whole number of minutes, so wide that all pieces fit.
+/// A whole number of minutes, so wide that all pieces fit, also where the first one begins before the sale.
 fn width(span: i64) -> i64 {
+    let pieces = i64::try_from(limits::SERIES_POINTS - 1).unwrap_or(i64::MAX);
     let minutes = span / MINUTE + 1;
-    minutes.div_euclid(limits::SERIES_POINTS).max(i64::from(minutes > 0)).max(1) * MINUTE
-        * if minutes > limits::SERIES_POINTS && minutes % limits::SERIES_POINTS != 0 { 2 } else { 1 }
+    (minutes + pieces - 1).div_euclid(pieces) * MINUTE
 }
 
 fn point(cells: &[Value]) -> Option<Point> {
@@ -176,24 +176,46 @@ mod tests {
         let mut story = Story::default();
         story.unit(59_999, [sale::placed("pf_a", "o", &["A-1-1", "A-1-2"])]);
         story.unit(59_999, [sale::held("pf_a", "A-1-1", "o"), sale::held("pf_a", "A-1-2", "o")]);
-        story.unit(60_000, [sale::sold("pf_a", "A-1-1", "o", 700), sale::released("pf_a", "A-1-2", "o", ReleaseReason::Expired)]);
-        story.unit(61_000, [sale::held("pf_b", "A-1-1", "p"), sale::released("pf_a", "A-1-1", "o", ReleaseReason::Refunded)]);
+        story.unit(
+            60_000,
+            [sale::sold("pf_a", "A-1-1", "o", 700), sale::released("pf_a", "A-1-2", "o", ReleaseReason::Expired)],
+        );
+        story.unit(
+            61_000,
+            [sale::held("pf_b", "A-1-1", "p"), sale::released("pf_a", "A-1-1", "o", ReleaseReason::Refunded)],
+        );
         let told: Vec<_> = Shelf::of(&Sales, &story.facts)
             .rows::<MinuteRow>()
             .into_iter()
-            .map(|row| (row.performance_id.to_string(), row.minute, row.orders, row.seats_held, row.seats_sold, row.amount_sold))
+            .map(|row| {
+                (
+                    row.performance_id.to_string(),
+                    row.minute,
+                    row.orders,
+                    row.seats_held,
+                    row.seats_sold,
+                    row.amount_sold,
+                )
+            })
             .collect();
         let row = |of: &str, minute, orders, held, sold, amount| (of.to_owned(), minute, orders, held, sold, amount);
-        assert_eq!(told, [row("pf_a", 0, 1, 2, 0, 0), row("pf_a", 60_000, 0, 0, 1, 700), row("pf_b", 60_000, 0, 1, 0, 0)]);
+        assert_eq!(
+            told,
+            [row("pf_a", 0, 1, 2, 0, 0), row("pf_a", 60_000, 0, 0, 1, 700), row("pf_b", 60_000, 0, 1, 0, 0)]
+        );
         order_of_partitions_does_not_matter(&Sales, &story);
     }
 
     #[test]
     fn any_sale_fits_on_a_screen() {
-        for minutes in [1, 2, limits::SERIES_POINTS, limits::SERIES_POINTS + 1, 10 * limits::SERIES_POINTS, 525_600] {
+        for minutes in [1, 2, 599, 600, 601, 6_000, 525_600] {
             let width = width((minutes - 1) * MINUTE);
             assert_eq!(width % MINUTE, 0);
-            assert!((minutes * MINUTE).div_ceil(width) <= limits::SERIES_POINTS, "{minutes} minutes in pieces of {width}");
+            for first in [0, MINUTE, width - MINUTE] {
+                let pieces = (first + (minutes - 1) * MINUTE) / width - first / width + 1;
+                let fits = u64::try_from(pieces).is_ok_and(|pieces| pieces <= limits::SERIES_POINTS);
+                assert!(fits, "{minutes} minutes in {pieces} pieces of {width}");
+            }
         }
         assert_eq!(width(0), MINUTE);
     }

@@ -146,3 +146,118 @@ pub fn order_of_partitions_does_not_matter(projection: &dyn Projection, story: &
         assert_eq!(Shelf::of(projection, &story.shuffled(dice)), straight, "seed {seed}");
     }
 }
+
+/// Facts of a sale, as tests of several projections tell them.
+pub mod sale {
+    use super::Story;
+    use crate::events::seat::{Blocked, Held, ReleaseReason, Released, Sold, Unblocked};
+    use crate::events::venue::{Row, RowSeats, Section};
+    use crate::events::{Event, OrderEvent, PerformanceEvent, SeatEvent, order, performance};
+    use crate::ids::{
+        AccountId, Hash16, OrderId, Partition, PerformanceId, SeatId, ShowId, StreamId, TicketId, VenueId,
+    };
+    use crate::money::{Amount, Currency};
+    use crate::timestamp::Timestamp;
+
+    type Told = (StreamId, Event);
+
+    /// When the sales of these performances open, in milliseconds.
+    pub const OPENS: i64 = 1_000;
+
+    fn id(performance: &str) -> PerformanceId {
+        PerformanceId::new(performance)
+    }
+
+    fn seat(performance: &str, seat: &str, event: impl Into<SeatEvent>) -> Told {
+        (StreamId::seat(&id(performance), &SeatId::new(seat)), Event::Seat(event.into()))
+    }
+
+    fn own(performance: &str, event: impl Into<PerformanceEvent>) -> Told {
+        (StreamId::performance(&id(performance)), Event::Performance(event.into()))
+    }
+
+    /// A house of one row per section, each with a grade and so many seats.
+    pub fn scheduled(story: &mut Story, performance: &str, sections: &[(&str, &str, u32)]) {
+        let section = |(section, grade, seats): &(&str, &str, u32)| Section {
+            section: (*section).to_owned(),
+            grade: (*grade).to_owned(),
+            rows: vec![Row { row: "1".to_owned(), seats: RowSeats::Count(*seats) }],
+        };
+        let price = |(_, grade, _): &(&str, &str, u32)| performance::GradePrice {
+            grade: (*grade).to_owned(),
+            price: Amount::new(1_000).expect("a small amount"),
+        };
+        let event = performance::Scheduled {
+            performance_id: id(performance),
+            owner: AccountId::new("ann"),
+            show_id: ShowId::new("sh_1"),
+            venue_id: VenueId::new("vn_1"),
+            timezone: "Asia/Seoul".to_owned(),
+            starts_at: Timestamp::parse("2026-11-21T15:00:00Z").expect("a time"),
+            sale_opens_at: Timestamp(OPENS),
+            sale_closes_at: Timestamp(9_000_000),
+            cancel_until: None,
+            currency: Currency::KRW,
+            prices: sections.iter().map(price).collect(),
+            max_seats_per_order: 4,
+            max_seats_per_member: None,
+            hold_seconds: 180,
+            layout: sections.iter().map(section).collect(),
+            body: Hash16::default(),
+        };
+        story.unit(10, [own(performance, event)]);
+    }
+
+    pub fn paused(performance: &str) -> Told {
+        own(performance, performance::Paused { body: Hash16::default() })
+    }
+
+    pub fn resumed(performance: &str) -> Told {
+        own(performance, performance::Resumed { body: Hash16::default() })
+    }
+
+    fn order_id(performance: &str, name: &str) -> OrderId {
+        OrderId::derive(Partition::of_key(performance, 64), &Hash16::of("test order", &[name.as_bytes()]))
+    }
+
+    pub fn placed(performance: &str, order: &str, seats: &[&str]) -> Told {
+        let seat = |seat: &&str| order::OrderSeat { seat_id: SeatId::new(*seat), price: Amount::ZERO };
+        let event = order::Placed {
+            order_id: order_id(performance, order),
+            account_id: AccountId::new("kim"),
+            performance_id: id(performance),
+            seats: seats.iter().map(seat).collect(),
+            subtotal: Amount::ZERO,
+            discount: Amount::ZERO,
+            amount: Amount::ZERO,
+            currency: Currency::KRW,
+            coupon_task_id: None,
+            reference: None,
+            hold_until: Timestamp(200_000),
+            owner: AccountId::new("ann"),
+            body: Hash16::default(),
+        };
+        (StreamId::order(&event.order_id), OrderEvent::from(event).into())
+    }
+
+    pub fn held(performance: &str, at: &str, order: &str) -> Told {
+        seat(performance, at, Held { order_id: order_id(performance, order) })
+    }
+
+    pub fn released(performance: &str, at: &str, order: &str, reason: ReleaseReason) -> Told {
+        seat(performance, at, Released { order_id: order_id(performance, order), reason })
+    }
+
+    pub fn sold(performance: &str, at: &str, order: &str, price: u64) -> Told {
+        let (order_id, ticket_id) = (order_id(performance, order), TicketId::new(at));
+        seat(performance, at, Sold { order_id, ticket_id, price: Amount::new(price).expect("a small amount") })
+    }
+
+    pub fn blocked(performance: &str, at: &str) -> Told {
+        seat(performance, at, Blocked {})
+    }
+
+    pub fn unblocked(performance: &str, at: &str) -> Told {
+        seat(performance, at, Unblocked {})
+    }
+}

@@ -7,6 +7,7 @@ mod wait;
 
 mod lists;
 mod plans;
+mod rebuilt;
 mod runner;
 mod sample;
 mod store;

@@ -13,11 +13,10 @@ use onsale::journal::memory::MemoryJournal;
 use onsale::journal::{Claim, SharedJournal, Verdict};
 use onsale::projections::Projection;
 use onsale::projections::check::{Check, Verdict as Checked};
-use onsale::projections::replay::{Compared, Replay, Until};
+use onsale::projections::replay::{Compared, Replay};
 use onsale::projections::runner::{Parts, Runner, State};
 use onsale::projections::select;
 use onsale::projections::store::{Action, Decision, ParkedKey, Purpose, Store};
-use onsale::timestamp::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,18 +24,18 @@ use super::sample::{PARTITIONS, Sample, Samples, created, key, paid, store_in};
 use super::wait::until;
 use super::{Place, both};
 
-const A: Partition = Partition(1);
-const B: Partition = Partition(2);
+pub const A: Partition = Partition(1);
+pub const B: Partition = Partition(2);
 
 /// A log that a test writes to, and what follows it.
-struct World {
-    journal: SharedJournal,
-    follow: Follow,
-    builders: Vec<Builder>,
+pub struct World {
+    pub journal: SharedJournal,
+    pub follow: Follow,
+    pub builders: Vec<Builder>,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let journal: SharedJournal = Arc::new(MemoryJournal::new(PARTITIONS, Arc::new(SystemClock)));
         let Claim { partitions, .. } = journal.claim(&NodeId::new("test")).await.expect("nobody else is here");
         let builders = partitions.iter().map(Builder::after).collect();
@@ -45,7 +44,7 @@ impl World {
     }
 
     /// One unit, durable and told to followers.
-    async fn write(&mut self, partition: Partition, facts: Vec<(StreamId, Event)>) -> LogPosition {
+    pub async fn write(&mut self, partition: Partition, facts: Vec<(StreamId, Event)>) -> LogPosition {
         let builder = &mut self.builders[usize::from(partition.0)];
         builder.at = SystemClock.wall();
         let unit = builder.unit(facts);
@@ -58,14 +57,14 @@ impl World {
 }
 
 /// A node's runner, and how it ends.
-struct Node {
-    runner: Runner,
-    stop: CancellationToken,
-    tracker: TaskTracker,
+pub struct Node {
+    pub runner: Runner,
+    pub stop: CancellationToken,
+    pub tracker: TaskTracker,
 }
 
 impl Node {
-    fn start(store: Arc<dyn Store>, world: &World, samples: &'static Samples) -> Self {
+    pub fn start(store: Arc<dyn Store>, world: &World, samples: &'static Samples) -> Self {
         Self::with(store, world.journal.clone(), world.follow.clone(), samples)
     }
 
@@ -84,13 +83,13 @@ impl Node {
         Self { runner, stop, tracker }
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
     }
 
-    async fn reached(&self, position: LogPosition) {
+    pub async fn reached(&self, position: LogPosition) {
         let reads = self.runner.reads();
         until("the read model is there", || async { reads.of("samples").is_ok() }, |there| *there).await;
         tokio::time::timeout(std::time::Duration::from_secs(30), reads.reached("samples", position))
@@ -98,7 +97,7 @@ impl Node {
             .unwrap_or_else(|_| panic!("{position} was not reached: {:?}", self.runner.statuses()));
     }
 
-    async fn payments(&self, store: &StoreId) -> Option<i64> {
+    pub async fn payments(&self, store: &StoreId) -> Option<i64> {
         let build = self.runner.reads().of("samples").expect("a read model");
         let row: Option<Sample> = select::one(&*build, &key(store.as_str())).await.expect("an answer");
         row.map(|row| row.payments)
@@ -407,103 +406,4 @@ async fn two_runners_do_not_count_twice() {
         two.end().await;
         assert_rebuilt_is_equal(&place, &world, samples).await;
     }
-}
-
-#[tokio::test]
-async fn the_past_is_shown_up_to_a_moment_or_a_position() {
-    for place in both().await {
-        let (mut world, samples) = (World::new().await, Samples::leak());
-        let (a, b) = (store_in(A, "a"), store_in(B, "b"));
-        let mut places = Vec::new();
-        for n in 0..20 {
-            let (partition, store) = if n % 2 == 0 { (A, &a) } else { (B, &b) };
-            let before = world.builders[usize::from(partition.0)].at;
-            places.push(
-                world.write(partition, vec![paid(store, &n.to_string(), "card"), paid(store, "x", "card")]).await,
-            );
-            assert!(world.builders[usize::from(partition.0)].at >= before);
-        }
-        let work = Replay {
-            store: place.store().await,
-            journal: world.journal.clone(),
-            clock: Arc::new(SystemClock),
-            stop: CancellationToken::new(),
-        };
-        let moment = |position: LogPosition| {
-            let journal = world.journal.clone();
-            async move {
-                let before = Position(position.position.0 - 1);
-                journal.read_partition(position.partition, before, 1).await.expect("a log")[0].at
-            }
-        };
-        let early = Timestamp(moment(places[0]).await.0 - 1);
-        for (until, expected) in [
-            (Until::Time(early), (0, 0)),
-            (Until::Time(moment(places[19]).await), (20, 20)),
-            // In the middle of a unit: the whole unit.
-            (Until::Position(LogPosition { partition: A, position: Position(3) }), (4, -1)),
-        ] {
-            let making = work.begin(&[samples], Purpose::Past).await.expect("nobody else rebuilds");
-            let shown = work.past(making, until, |_| {}).await.expect("the past");
-            assert!(shown[0].1.contains("past_samples"), "{shown:?}");
-            let build = place.past(&shown[0].1).await;
-            let sum = |of: &StoreId| build.get(of.as_str()).copied().unwrap_or(0);
-            assert_eq!(sum(&a), expected.0, "{} {until:?}", place.name());
-            assert!(expected.1 < 0 || sum(&b) == expected.1, "{} {until:?}", place.name());
-        }
-        let making = work.begin(&[samples], Purpose::Past).await.expect("nobody else rebuilds");
-        let nowhere = Until::Position(LogPosition { partition: A, position: Position(999) });
-        assert!(work.past(making, nowhere, |_| {}).await.is_err());
-        assert!(place.store().await.registered().await.expect("a list").is_empty(), "nothing was switched");
-    }
-}
-
-#[tokio::test]
-async fn one_rebuild_of_a_projection_at_a_time_and_an_interrupted_one_leaves_nothing() {
-    for place in both().await {
-        let (mut world, samples) = (World::new().await, Samples::leak());
-        let store = store_in(A, "s");
-        for n in 0..50 {
-            world.write(A, vec![paid(&store, &n.to_string(), "card")]).await;
-        }
-        let replay_of = |stop: CancellationToken, store: Arc<dyn Store>| Replay {
-            store,
-            journal: world.journal.clone(),
-            clock: Arc::new(SystemClock),
-            stop,
-        };
-        let first = replay_of(CancellationToken::new(), place.store().await);
-        let held = first.begin(&[samples], Purpose::Serve).await.expect("free");
-        let second = replay_of(CancellationToken::new(), place.store().await);
-        let refused = second.begin(&[samples], Purpose::Serve).await.err().map(|e| e.to_string());
-        assert_eq!(refused.as_deref(), Some("another rebuild of samples is running"));
-        drop(held);
-
-        let stopped = CancellationToken::new();
-        let interrupted = replay_of(stopped.clone(), place.store().await);
-        let begin = || async { interrupted.begin(&[samples], Purpose::Serve).await.ok() };
-        let making = until("the lock is free", || async { begin().await.is_some() }, |free| *free).await;
-        assert!(making);
-        let making = until_begun(&interrupted, samples).await;
-        stopped.cancel();
-        let ended = interrupted.build(making, false, |_| {}).await.err().map(|e| e.to_string());
-        assert_eq!(ended.as_deref(), Some("interrupted; it is safe to start again"));
-        assert!(place.store().await.registered().await.expect("a list").is_empty());
-        until("a rebuild goes through", || async { second.begin(&[samples], Purpose::Serve).await.is_ok() }, |ok| *ok)
-            .await;
-        let node = Node::start(place.store().await, &world, samples);
-        node.reached(LogPosition { partition: A, position: Position(50) }).await;
-        assert_eq!(node.payments(&store).await, Some(50));
-        node.end().await;
-    }
-}
-
-async fn until_begun(work: &Replay, samples: &'static Samples) -> onsale::projections::replay::Making {
-    for _ in 0..1_000 {
-        match work.begin(&[samples], Purpose::Serve).await {
-            Ok(making) => return making,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    }
-    panic!("the lock was never free")
 }

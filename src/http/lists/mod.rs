@@ -6,4 +6,7 @@
 pub mod coupon_issues;
 pub mod coupons;
 pub mod orders;
+pub mod performances;
+pub mod shows;
 pub mod store_payments;
+pub mod venues;

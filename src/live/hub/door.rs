@@ -12,6 +12,7 @@ use super::{Heartbeat, Hub, Resume, Watch, WatchError};
 use crate::fault::Fault;
 use crate::ids::{OrderId, PerformanceId, TaskId, Version};
 use crate::limits;
+use crate::live::board::{BoardWatch, Source};
 use crate::live::frame;
 use crate::live::topics::{CouponTaskView, OrderView, SeatMap, Topic, coupon_task, order};
 
@@ -21,8 +22,7 @@ impl Hub {
     pub async fn watch(&self, topic: Topic, resume: Resume, heartbeat: Heartbeat) -> Result<Watch, WatchError> {
         let inner = &self.inner;
         let place = inner.places.clone().try_acquire_owned().map_err(|_| WatchError::Full)?;
-        let span = limits::RETRY_MILLIS_MAX - limits::RETRY_MILLIS_MIN + 1;
-        let mut out = VecDeque::from([frame::retry(limits::RETRY_MILLIS_MIN + inner.entropy.below(span))]);
+        let mut out = VecDeque::from([self.retry()]);
         if let Topic::CouponTask(task) = &topic {
             self.task_result(task, resume, &mut out).await?;
             return Ok(Watch::new(out, None, heartbeat, place));
@@ -41,6 +41,23 @@ impl Hub {
             }
         };
         Ok(Watch::new(out, Some(following?), heartbeat, place))
+    }
+
+    /// Opens the stream of a board; `source` is asked if nobody watches it yet.
+    pub fn board(&self, name: &str, source: Source, heartbeat: Heartbeat) -> Result<BoardWatch, WatchError> {
+        let inner = &self.inner;
+        if inner.stop.is_cancelled() {
+            return Err(Fault::unavailable("the node stops").into());
+        }
+        let place = inner.places.clone().try_acquire_owned().map_err(|_| WatchError::Full)?;
+        let newest = inner.boards.enter(name, source)?;
+        Ok(BoardWatch::new(self.retry(), newest, heartbeat, place))
+    }
+
+    /// How long this watcher waits before it comes back.
+    fn retry(&self) -> Bytes {
+        let span = limits::RETRY_MILLIS_MAX - limits::RETRY_MILLIS_MIN + 1;
+        frame::retry(limits::RETRY_MILLIS_MIN + self.inner.entropy.below(span))
     }
 
     /// A task's only frame, unless the watcher has it.

@@ -28,6 +28,7 @@ use crate::ids::{LogPosition, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::follow::Follow;
 use crate::limits;
+use crate::live::board::Boards;
 
 /// From where does a watcher go on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ struct Inner {
     /// By partition.
     shelves: Vec<Shelf>,
     places: Arc<Semaphore>,
+    boards: Boards,
 }
 
 impl Hub {
@@ -110,7 +112,9 @@ impl Hub {
         let shelves = (0..journal.partitions()).map(|_| Shelf::default()).collect();
         let places = Arc::new(Semaphore::new(limits::WATCHERS));
         let stop = stop.child_token();
-        Self { inner: Arc::new(Inner { journal, follow, lookup, clock, entropy, stop, tracker, shelves, places }) }
+        let boards = Boards::new(stop.clone(), tracker.clone());
+        let inner = Inner { journal, follow, lookup, clock, entropy, stop, tracker, shelves, places, boards };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Waits until what is durable has reached a position, so that a reading after this shows it. One of a partition that
@@ -122,7 +126,7 @@ impl Hub {
     /// Topics in memory.
     #[must_use]
     pub fn topics(&self) -> usize {
-        self.inner.topics()
+        self.inner.topics() + self.inner.boards.len()
     }
 
     /// Open streams.
