@@ -163,7 +163,7 @@ pub const COMPARE_ROWS: usize = 1_000;
 /// A rebuild under load catches up so often before it switches, whatever is left by then.
 pub const REPLAY_ROUNDS: u32 = 100;
 /// A node that starts waits that long for read models that are being made for the first time.
-pub const FIRST_BUILD_WAIT: Duration = Duration::from_secs(1);
+pub const FIRST_BUILD_WAIT: Duration = Duration::from_secs(3);
 /// A rebuild waits that long for another one of the same read model to end.
 pub const REBUILD_LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Events that a rebuild applies in one transaction, and batches that its reader may be ahead.

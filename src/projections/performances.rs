@@ -84,7 +84,7 @@ impl Projection for Performances {
     }
 
     fn follows(&self) -> &'static [&'static str] {
-        &["performance.scheduled", "performance.paused", "performance.resumed", "seat"]
+        &["performance", "seat"]
     }
 
     /// Counts of one performance belong together: they wait together.
@@ -107,8 +107,12 @@ impl Projection for Performances {
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
         match &fact.event {
             Event::Performance(PerformanceEvent::Scheduled(terms)) => scheduled(fact, terms, rows),
-            Event::Performance(PerformanceEvent::Paused(_)) => pause(fact, rows, true),
-            Event::Performance(PerformanceEvent::Resumed(_)) => pause(fact, rows, false),
+            Event::Performance(PerformanceEvent::Paused(_)) => own(fact, rows, |row| row.paused = true),
+            Event::Performance(PerformanceEvent::Resumed(_)) => own(fact, rows, |row| row.paused = false),
+            // The seats themselves say so too, and are counted by that.
+            Event::Performance(PerformanceEvent::SeatsBlocked(_) | PerformanceEvent::SeatsUnblocked(_)) => {
+                own(fact, rows, |_| {})
+            }
             Event::Seat(SeatEvent::Held(_)) => count(fact, rows, |row| row.held += 1),
             Event::Seat(SeatEvent::Released(released)) => match released.reason {
                 ReleaseReason::Refunded => count(fact, rows, |row| row.sold -= 1),
@@ -122,12 +126,7 @@ impl Projection for Performances {
             }),
             Event::Seat(SeatEvent::Blocked(_)) => count(fact, rows, |row| row.blocked += 1),
             Event::Seat(SeatEvent::Unblocked(_)) => count(fact, rows, |row| row.blocked -= 1),
-            Event::Performance(PerformanceEvent::SeatsBlocked(_) | PerformanceEvent::SeatsUnblocked(_))
-            | Event::Order(_)
-            | Event::Coupon(_)
-            | Event::Store(_)
-            | Event::Show(_)
-            | Event::Venue(_) => Ok(()),
+            Event::Order(_) | Event::Coupon(_) | Event::Store(_) | Event::Show(_) | Event::Venue(_) => Ok(()),
         }
     }
 }
@@ -190,10 +189,12 @@ fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn pause(fact: &Fact, rows: &mut Rows, paused: bool) -> Result<(), Unfit> {
+/// A fact of the performance itself.
+fn own(fact: &Fact, rows: &mut Rows, change: impl FnOnce(&mut PerformanceRow)) -> Result<(), Unfit> {
     let Some(performance) = performance_of(fact) else { return Ok(()) };
     let mut row: PerformanceRow = rows.expect(&PerformanceRow::key(performance))?;
-    (row.paused, row.position) = (paused, fact.position());
+    change(&mut row);
+    row.position = fact.position();
     rows.put(row);
     Ok(())
 }
