@@ -86,7 +86,6 @@ impl Follow {
     }
 
     /// Ends when any head rises after this call, whether or not somebody waits on it by then.
-    #[must_use]
     pub fn moved(&self) -> OwnedNotified {
         self.inner.moved.clone().notified_owned()
     }

@@ -24,8 +24,11 @@ struct Shown {
 /// The read models of a node. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Reads {
-    shown: Arc<RwLock<BTreeMap<&'static str, watch::Sender<Option<Shown>>>>>,
+    shown: Arc<RwLock<ByName>>,
 }
+
+/// `None`: somebody waits for it, and it is not there yet.
+type ByName = BTreeMap<&'static str, watch::Sender<Option<Shown>>>;
 
 impl Reads {
     /// The active build of a projection.

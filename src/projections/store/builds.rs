@@ -210,10 +210,10 @@ async fn write(conn: &mut dyn Conn, place: &str, epoch: i64, changes: &Changes) 
         return Err(StoreError::Fenced);
     }
     // The cursors first: they hold up whoever else would write the same rows.
-    if let Some(sql) = move_cursors(place, &changes.cursors) {
-        if conn.run(&sql, &[]).await? != changes.cursors.len() as u64 {
-            return Err(StoreError::Fenced);
-        }
+    if let Some(sql) = move_cursors(place, &changes.cursors)
+        && conn.run(&sql, &[]).await? != changes.cursors.len() as u64
+    {
+        return Err(StoreError::Fenced);
     }
     for of_table in &changes.tables {
         conn.upsert(place, of_table.table, &of_table.upserts).await?;

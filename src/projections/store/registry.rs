@@ -112,7 +112,7 @@ impl Switch {
     /// Inside a transaction. `Fenced`: somebody else was there first.
     async fn run(&self, conn: &mut dyn Conn, place: &str) -> Result<(), StoreError> {
         let called = self.called.clone();
-        let active = conn.rows(&placed(include_str!("sql/active.sql"), place), &[called.clone()]).await?;
+        let active = conn.rows(&placed(include_str!("sql/active.sql"), place), std::slice::from_ref(&called)).await?;
         if active.first().map(|row| build(row, 0)).transpose()? != self.from {
             return Err(StoreError::Fenced);
         }
