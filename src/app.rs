@@ -138,7 +138,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         clock: clock.clone(),
         stop: stop.clone(),
         tracker: watching.clone(),
-        roster: ROSTER,
+        roster: if config.projections.run { ROSTER } else { &[] },
     });
     runner.shown().await;
     let health = Arc::new(Health::new(engine.lost(), runner.clone()));

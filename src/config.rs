@@ -33,6 +33,7 @@ pub struct Config {
     pub data: Data,
     pub database: Database,
     pub redis: Redis,
+    pub projections: Projections,
     pub psp: Psp,
     pub log: Log,
     pub auth: Auth,
@@ -63,6 +64,12 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: Secret,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Projections {
+    pub run: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

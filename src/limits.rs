@@ -133,6 +133,10 @@ pub const READ_WAIT: Duration = Duration::from_secs(2);
 pub const PROJECTION_BATCH: usize = 4_000;
 /// A busy log's events gather that long before they are applied.
 pub const PROJECTION_PACE: Duration = Duration::from_millis(10);
+/// A log with more new events a second than `PROJECTION_HOT` is followed in larger batches: then what counts is that
+/// read models take little from the commands.
+pub const PROJECTION_HOT: u64 = 8_000;
+pub const PROJECTION_PACE_HOT: Duration = Duration::from_millis(40);
 /// Cursors that moved over what does not concern a projection are saved that often.
 pub const CURSOR_FLUSH: Duration = Duration::from_secs(1);
 /// The store of a read model that fails is tried again after this, then twice as long, up to the maximum.

@@ -58,6 +58,7 @@ impl Worker {
     /// Until the node stops or the build is not the active one any more.
     pub async fn run(&mut self, orders: &mut mpsc::Receiver<Decision>, back: &Orders) -> Ended {
         let mut flushed = self.clock.elapsed();
+        let mut before = flushed;
         loop {
             let moved = self.follow.moved();
             if self.active.borrow_and_update().is_some_and(|active| active != self.build) {
@@ -80,7 +81,9 @@ impl Worker {
                 continue;
             }
             // A busy log is applied in batches that gather for a moment; one that was idle, at once.
-            let pace = limits::PROJECTION_PACE.saturating_sub(self.clock.elapsed().saturating_sub(begun));
+            let pace = pace(gathered.records.len(), begun.saturating_sub(before));
+            let pace = pace.saturating_sub(self.clock.elapsed().saturating_sub(begun));
+            before = begun;
             let news = async {
                 if !idle {
                     tokio::time::sleep(pace).await;
@@ -257,6 +260,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// How long a batch gathers, after one of so many records that came within so long.
+fn pace(records: usize, within: Duration) -> Duration {
+    let per_second = records as u128 * 1_000 / within.as_millis().max(1);
+    if per_second > u128::from(limits::PROJECTION_HOT) { limits::PROJECTION_PACE_HOT } else { limits::PROJECTION_PACE }
 }
 
 /// How long to wait after so many failures in a row.
