@@ -7,6 +7,7 @@ mod failure;
 mod log;
 mod migrate;
 mod output;
+mod psp_simulator;
 mod serve;
 mod settings;
 mod token;
@@ -60,6 +61,8 @@ enum Verb {
     Audit(audit::Audit),
     /// Creates the database's schema or brings it up to date.
     Migrate(migrate::Migrate),
+    /// Runs the payment provider's stand-in, with whatever shall go wrong.
+    PspSimulator(psp_simulator::PspSimulator),
     /// Prints the options.
     Config(settings::Settings),
 }
@@ -108,6 +111,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::Log(verb) => verb.run(global).await,
             Verb::Audit(verb) => verb.run(global).await,
             Verb::Migrate(verb) => verb.run(global).await,
+            Verb::PspSimulator(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
             Verb::Token(verb) => verb.run(global),
         }
@@ -129,14 +133,30 @@ mod tests {
 
     #[test]
     fn global_flags_are_understood_after_every_verb() {
-        for verb in
-            ["serve", "demo", "audit", "migrate", "log stats", "log export", "log tail", "token --sub a --role member"]
-        {
+        for verb in [
+            "serve",
+            "demo",
+            "audit",
+            "migrate",
+            "psp-simulator",
+            "log stats",
+            "log export",
+            "log tail",
+            "token --sub a --role member",
+        ] {
             let line = format!("onsale {verb} --data d --database-url u --redis-url r --config c");
             let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
             assert_eq!(parsed.global.data.as_deref(), Some("d"), "{verb}");
         }
-        for wrong in ["onsale", "onsale nonsense", "onsale serve --nonsense", "onsale token", "onsale log"] {
+        for wrong in [
+            "onsale psp-simulator --listen junk",
+            "onsale psp-simulator --webhook ftp://x",
+            "onsale",
+            "onsale nonsense",
+            "onsale serve --nonsense",
+            "onsale token",
+            "onsale log",
+        ] {
             assert_eq!(Arguments::try_parse_from(wrong.split(' ')).expect_err(wrong).exit_code(), 2, "{wrong}");
         }
     }
