@@ -10,6 +10,7 @@ mod commands;
 mod coupons;
 mod crash;
 mod operators;
+mod psp;
 mod sale;
 mod stores;
 mod streams;

@@ -100,15 +100,20 @@ fn lookup(raw: &Raw, differs: impl Fn(&Payment) -> Option<Mismatch>) -> Lookup {
 /// The payment that a good answer tells, or what the answer says instead.
 fn told(raw: &Raw) -> Result<Payment, Unknown> {
     if raw.status == 200 {
-        let wire: WirePayment = serde_json::from_slice(&raw.body).map_err(|_| Unknown::Malformed)?;
-        return payment(wire).ok_or(Unknown::Malformed);
+        return object(&raw.body).and_then(payment).ok_or(Unknown::Malformed);
     }
-    let failure: Option<WireFailure> = serde_json::from_slice(&raw.body).ok();
+    let failure: Option<WireFailure> = object(&raw.body);
     // A code gets into logs and answers: what does not look like one is none.
     let plain = |code: &String| {
         code.len() <= 64 && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
     };
     Err(Unknown::Status { status: raw.status, code: failure.map(|f| f.code).filter(plain) })
+}
+
+/// Arrays would do for serde, member by member in their order; not for us.
+fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.filter(|byte| **byte == b'{').and_then(|_| serde_json::from_slice(bytes).ok())
 }
 
 fn payment(wire: WirePayment) -> Option<Payment> {
