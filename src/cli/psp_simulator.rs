@@ -45,9 +45,10 @@ impl PspSimulator {
                 config.data.dir.join(LEDGER)
             }
         };
-        tracing::info!(ledger = %ledger.display(), "the simulated provider keeps its books");
-        let options = SimulatorOptions { listen: self.listen, script, ledger: Some(ledger), webhook: self.webhook };
+        let options =
+            SimulatorOptions { listen: self.listen, script, ledger: Some(ledger.clone()), webhook: self.webhook };
         let simulator = Simulator::start(options, Arc::new(SystemClock)).await?;
+        tracing::info!(ledger = %ledger.display(), "the simulated provider keeps its books");
         // Nobody reads our stdout: it runs all the same.
         let _unread = output::line(&format!("psp-simulator listening on {}", simulator.url()));
         signals.heard().await;
