@@ -7,6 +7,7 @@
 
 mod answer;
 mod codes;
+mod hint;
 mod keys;
 mod outcome;
 pub mod simulator;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use crate::ids::{OrderId, PaymentKey};
 use crate::money::Currency;
 
+pub use hint::Hint;
 pub use keys::{Mode, SetupError};
 pub use outcome::{
     Cancelled, Captured, Confirm, Confirmation, Lookup, Mismatch, Payment, Refund, Refunding, Returned, Share,

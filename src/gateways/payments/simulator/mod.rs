@@ -7,6 +7,7 @@
 mod books;
 mod calls;
 mod desk;
+mod direct;
 pub mod ledger;
 mod mischief;
 mod reply;
@@ -34,6 +35,7 @@ use script::Script;
 use webhook::Webhooks;
 
 pub use books::{Books, Entry, What};
+pub use direct::DirectPayments;
 
 /// How one is run.
 #[derive(Clone, Debug)]

@@ -28,11 +28,26 @@ pub fn said(reply: &Reply, answer: &Answer) -> String {
 /// Answers, or does not.
 pub async fn give(reply: &Reply, mut answer: Answer, line: &Line) -> Response {
     match reply {
-        Reply::Honest => {}
         Reply::Delayed(time) => tokio::time::sleep(*time).await,
         Reply::Silence => return cut_after(limits::SIMULATOR_SILENCE, line).await,
         Reply::Reset => return cut_after(Duration::ZERO, line).await,
-        Reply::Problem(status, code) => answer = problem_with(*status, code),
+        Reply::Malformed => return (StatusCode::OK, JSON, "{\"paymentKey\": ").into_response(),
+        Reply::Oversized => {
+            answer.body["padding"] = json!("x".repeat(2 * limits::PSP_ANSWER_BYTES));
+        }
+        Reply::Redirect => {
+            return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/v1/payments/elsewhere")]).into_response();
+        }
+        _ => {}
+    }
+    respond(altered(reply, answer))
+}
+
+/// The answer with what was planned to be wrong in it.
+#[must_use]
+pub fn altered(reply: &Reply, mut answer: Answer) -> Answer {
+    match reply {
+        Reply::Problem(status, code) => return problem_with(*status, code),
         Reply::WrongAmount => {
             for member in ["totalAmount", "balanceAmount"] {
                 alter(&mut answer, member, |amount| json!(amount.as_u64().unwrap_or_default() + 1));
@@ -41,15 +56,9 @@ pub async fn give(reply: &Reply, mut answer: Answer, line: &Line) -> Response {
         Reply::WrongOrder => alter(&mut answer, "orderId", |_| json!("somebody-elses-order")),
         Reply::WrongKey => alter(&mut answer, "paymentKey", |_| json!("somebody_elses_payment")),
         Reply::WrongCurrency => alter(&mut answer, "currency", |_| json!("USD")),
-        Reply::Malformed => return (StatusCode::OK, JSON, "{\"paymentKey\": ").into_response(),
-        Reply::Oversized => {
-            answer.body["padding"] = json!("x".repeat(2 * limits::PSP_ANSWER_BYTES));
-        }
-        Reply::Redirect => {
-            return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/v1/payments/elsewhere")]).into_response();
-        }
+        _ => {}
     }
-    respond(answer)
+    answer
 }
 
 const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];

@@ -7,15 +7,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::super::simulator::script::Script;
-use super::super::simulator::{Simulator, SimulatorOptions};
+use super::super::simulator::{DirectPayments, Simulator, SimulatorOptions};
 use super::super::{
     Confirm, Confirmation, Lookup, Mode, Refunding, Share, SharedPayments, Standing, Toss, TossOptions, Unknown,
 };
 use super::{confirm, refund, won};
-use crate::clock::SystemClock;
+use crate::clock::{SimulatedClock, SystemClock};
 use crate::ids::{OrderId, PaymentKey};
 use crate::limits;
 use crate::money::Currency;
+use crate::timestamp::Timestamp;
 
 const SECRET: &str = "test_sk_hunter2";
 const PATIENT: Duration = Duration::from_secs(20);
@@ -198,32 +199,36 @@ async fn a_refund_that_is_unknown_is_done_once() {
     simulator.stop().await;
 }
 
+/// Fault of a script, the first answer, won in the books after it.
+const FAULTS: [(&str, &str, u64); 17] = [
+    ("delay", "unknown timed-out", 50_000),
+    ("silence", "unknown timed-out", 0),
+    ("done-silence", "unknown timed-out", 50_000),
+    ("reset", "unknown broken", 0),
+    ("done-reset", "unknown broken", 50_000),
+    ("error", "unknown status", 0),
+    ("done-error", "unknown status", 50_000),
+    ("rate-limit", "unknown status", 0),
+    ("late", "unknown status", 0),
+    ("duplicate", "unknown status", 50_000),
+    ("wrong-amount", "unknown other-payment", 50_000),
+    ("wrong-order", "unknown other-payment", 50_000),
+    ("wrong-key", "unknown other-payment", 50_000),
+    ("wrong-currency", "unknown other-payment", 50_000),
+    ("malformed", "unknown malformed", 50_000),
+    ("oversized", "unknown oversized", 50_000),
+    ("redirect", "unknown status", 0),
+];
+
+fn rules() -> String {
+    FAULTS.iter().map(|(fault, ..)| format!("[[rule]]\nkey = \"x_{fault}\"\nfault = \"{fault}\"\n")).collect()
+}
+
 #[tokio::test]
 async fn every_fault_of_a_script_is_unknown_and_ends_well() {
-    // Fault, the first answer, won in the books after it.
-    let table = [
-        ("delay", "unknown timed-out", 50_000),
-        ("silence", "unknown timed-out", 0),
-        ("done-silence", "unknown timed-out", 50_000),
-        ("reset", "unknown broken", 0),
-        ("done-reset", "unknown broken", 50_000),
-        ("error", "unknown status", 0),
-        ("done-error", "unknown status", 50_000),
-        ("rate-limit", "unknown status", 0),
-        ("late", "unknown status", 0),
-        ("duplicate", "unknown status", 50_000),
-        ("wrong-amount", "unknown other-payment", 50_000),
-        ("wrong-order", "unknown other-payment", 50_000),
-        ("wrong-key", "unknown other-payment", 50_000),
-        ("wrong-currency", "unknown other-payment", 50_000),
-        ("malformed", "unknown malformed", 50_000),
-        ("oversized", "unknown oversized", 50_000),
-        ("redirect", "unknown status", 0),
-    ];
-    let rule = |(fault, ..): &(&str, &str, u64)| format!("[[rule]]\nkey = \"x_{fault}\"\nfault = \"{fault}\"\n");
-    let simulator = simulator(&table.iter().map(rule).collect::<String>()).await;
+    let simulator = simulator(&rules()).await;
     let (hasty, patient) = (client(&simulator.url(), HASTY), client(&simulator.url(), PATIENT));
-    for (fault, first, won) in table {
+    for (fault, first, won) in FAULTS {
         let asked = confirm(&format!("x_{fault}"));
         // Where something has to run out, it shall do so soon; elsewhere a slow machine must not decide.
         let payments = if first == "unknown timed-out" { &hasty } else { &patient };
@@ -236,6 +241,34 @@ async fn every_fault_of_a_script_is_unknown_and_ends_well() {
     let calls = simulator.calls().to_string();
     assert!(!calls.contains("elsewhere"), "a redirect was followed");
     simulator.stop().await;
+}
+
+/// A simulation that stands still in time hears the same as a client with a network.
+#[tokio::test(start_paused = true)]
+async fn without_a_network_all_of_it_sounds_the_same() {
+    let clock = Arc::new(SimulatedClock::starting_at(Timestamp(1_000)));
+    let direct = DirectPayments::new(Script::parse(&rules()).expect("a good script"), clock, HASTY);
+    let payments: SharedPayments = Arc::new(direct.clone());
+    for (fault, first, won) in FAULTS {
+        let asked = confirm(&format!("x_{fault}"));
+        let before = direct.ledger()["captured"].as_u64().unwrap_or_default();
+        assert_eq!(said(&payments.confirm(&asked).await), first, "{fault}");
+        assert_eq!(direct.ledger()["captured"].as_u64(), Some(before + won), "{fault}");
+        assert_eq!(said(&payments.confirm(&asked).await), "confirmed", "{fault}");
+        assert_eq!(direct.ledger()["captured"].as_u64(), Some(before + 50_000), "{fault}");
+        assert_eq!(looked(&payments, &format!("x_{fault}")).await, "confirmed");
+    }
+    assert_eq!(said(&payments.confirm(&confirm("decline_1")).await), "declined REJECT_CARD_PAYMENT");
+    assert_eq!(said(&payments.confirm(&confirm("unheard_of")).await), "declined NOT_FOUND_PAYMENT");
+    assert_eq!(looked(&payments, "pk_1").await, "not found");
+    assert_eq!(payments.find_by_payment_key(&PaymentKey::new("pk_1")).await, Lookup::NotFound);
+    assert_eq!(said(&payments.confirm(&confirm("norefund_1")).await), "confirmed");
+    let part = refund("norefund_1", "rf_1", Share::Part, 20_000);
+    assert_eq!(back(&payments.cancel(&part).await), "unknown status");
+    for _ in 0..2 {
+        assert_eq!(back(&payments.cancel(&part).await), "refunded, 30000 left");
+    }
+    assert_eq!(direct.ledger()["cancelled"], 20_000);
 }
 
 #[tokio::test]
