@@ -3,6 +3,8 @@
 //! Log first, then the claim, the actors, the hub, and last the listener: whoever can connect can be answered. Shutdown is
 //! the other way round. What a part does is not known here.
 
+mod payments;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,8 @@ use crate::projections::ROSTER;
 use crate::projections::runner::{self, Runner, State};
 use crate::projections::store::{self, Store, StoreError};
 use crate::{http, telemetry};
+
+pub use payments::payments;
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
 const HANDING_OVER: Duration = Duration::from_secs(3);
@@ -98,6 +102,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
+    // Nothing calls it yet; keys of the wrong kind are told before the sale, not during it.
+    payments(config)?;
     let keys = keys(config, &entropy)?;
     // Ports first: a second server on this machine is told so before it touches the log.
     let listener = listen(&config.server.listen).await?;

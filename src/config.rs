@@ -76,6 +76,18 @@ pub struct Projections {
 #[serde(deny_unknown_fields)]
 pub struct Psp {
     pub url: Secret,
+    pub mode: PspMode,
+    pub secret_key: Secret,
+    pub client_key: String,
+    pub call_ms: u64,
+}
+
+/// Is real money at stake?
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum PspMode {
+    Test,
+    Live,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -212,6 +224,10 @@ impl Config {
         }
         if url == "sqlite:" {
             return wrong("database.url", "names no directory; sqlite:DIR does".to_owned());
+        }
+        let psp = limits::PSP_CALL_MILLIS_MIN..=limits::PSP_CALL_MILLIS_MAX;
+        if !psp.contains(&self.psp.call_ms) {
+            return wrong("psp.call_ms", format!("must be {} to {}", psp.start(), psp.end()));
         }
         if self.auth.access_key.is_set() != self.auth.ticket_key.is_set() {
             return wrong(

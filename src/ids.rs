@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::limits;
+
 /// 128 bits of BLAKE3, written as 32 hexadecimal digits. Command ids, body hashes and derived ids are all of this kind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Hash16(pub [u8; 16]);
@@ -118,6 +120,10 @@ string_id! {
     StoreId,
     /// Chosen by the store's payment system; unique within one store.
     PaymentId,
+    /// Chosen by the payment provider: the name of one buyer's payment there.
+    PaymentKey,
+    /// One giving back of money, whole or in part.
+    RefundId,
     /// One running process of the server.
     NodeId,
 }
@@ -171,6 +177,16 @@ impl OrderId {
         Hash16::parse(hash)?;
         let number: u16 = partition.parse().ok()?;
         (number.to_string() == partition).then_some(Partition(number))
+    }
+}
+
+impl PaymentKey {
+    /// Takes a key as a client hands it in. It becomes a part of addresses, so only letters, digits, `-`, `_` and `=` pass.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=');
+        let fits = (1..=limits::PAYMENT_KEY_BYTES).contains(&text.len());
+        (fits && text.bytes().all(plain)).then(|| Self::new(text))
     }
 }
 
@@ -418,6 +434,16 @@ mod tests {
         assert_eq!(seat.partition(64), StreamId::performance(&performance).partition(64));
         assert_eq!(seat.seat_id(), Some(SeatId::new("A-1-7")));
         assert!(seat.as_str().starts_with(&StreamId::seat_prefix(&performance)));
+    }
+
+    #[test]
+    fn payment_keys_are_plain() {
+        for good in ["pk_1", "tviva20240513-A_b=", "5zJ4xY7m0kODnyRpQWGrN2xqGlNvLrKwv1M9ENjbeoPaZdL6"] {
+            assert!(PaymentKey::parse(good).is_some(), "{good}");
+        }
+        for junk in ["", "..", "a/b", "a b", "a?b", "a%2fb", "키", &"a".repeat(limits::PAYMENT_KEY_BYTES + 1)] {
+            assert_eq!(PaymentKey::parse(junk), None, "{junk}");
+        }
     }
 
     #[test]

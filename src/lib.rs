@@ -18,6 +18,7 @@ pub mod audit;
 pub mod auth;
 pub mod domain;
 pub mod events;
+pub mod gateways;
 pub mod http;
 pub mod journal;
 pub mod live;

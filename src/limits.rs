@@ -255,3 +255,37 @@ pub const PAID_AT_AHEAD: Duration = Duration::from_secs(300);
 
 /// How long a token made on the command line may be good for.
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Characters of a payment key: the provider's own maximum.
+pub const PAYMENT_KEY_BYTES: usize = 200;
+/// Calls to the payment provider under way at once; the next one waits within its own time.
+pub const PSP_CALLS: usize = 256;
+/// Bytes of one answer of the payment provider.
+pub const PSP_ANSWER_BYTES: usize = 256 << 10;
+/// A connection to the payment provider opens within this, or the call counts as not sent.
+pub const PSP_CONNECT_TIME: Duration = Duration::from_secs(3);
+/// What an operator may choose for one call, in milliseconds. A card network may take half a minute.
+pub const PSP_CALL_MILLIS_MIN: u64 = 100;
+pub const PSP_CALL_MILLIS_MAX: u64 = 60_000;
+/// Characters of the reason that goes with a refund: the provider's own maximum.
+pub const PSP_REASON_CHARS: usize = 200;
+/// Characters of a refund's id, which the reason carries.
+pub const REFUND_ID_CHARS: usize = 64;
+const _: () = assert!(REFUND_ID_CHARS + 3 < PSP_REASON_CHARS, "the refund's id always fits into the reason");
+
+/// The simulated provider keeps the answer to an idempotency key that long, as the real one does.
+pub const SIMULATOR_KEY_MEMORY: Duration = Duration::from_secs(15 * 86_400);
+/// Characters of an idempotency key there.
+pub const SIMULATOR_KEY_CHARS: usize = 300;
+/// Calls that it can show; older ones are counted only.
+pub const SIMULATOR_CALLS: usize = 100_000;
+/// Connections to it at once.
+pub const SIMULATOR_CONNECTIONS: usize = 4_096;
+/// Webhooks waiting to be sent; beyond it they are lost, as they may be.
+pub const SIMULATOR_WEBHOOKS: usize = 10_000;
+/// The receiver of a webhook answers within this.
+pub const SIMULATOR_WEBHOOK_TIME: Duration = Duration::from_secs(5);
+/// Rules of a script.
+pub const SIMULATOR_RULES: usize = 10_000;
+/// The longest delay that a script may ask for, and how long "no answer" lasts.
+pub const SIMULATOR_SILENCE: Duration = Duration::from_secs(600);

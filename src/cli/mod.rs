@@ -9,6 +9,7 @@ mod migrate;
 mod output;
 mod parked;
 mod progress;
+mod psp_simulator;
 mod replay;
 mod serve;
 mod settings;
@@ -67,6 +68,8 @@ enum Verb {
     Audit(audit::Audit),
     /// Creates the database's schema or brings it up to date.
     Migrate(migrate::Migrate),
+    /// Runs the payment provider's stand-in, with whatever shall go wrong.
+    PspSimulator(psp_simulator::PspSimulator),
     /// Prints the options.
     Config(settings::Settings),
 }
@@ -117,6 +120,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::Parked(verb) => verb.run(global).await,
             Verb::Audit(verb) => verb.run(global).await,
             Verb::Migrate(verb) => verb.run(global).await,
+            Verb::PspSimulator(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
             Verb::Token(verb) => verb.run(global),
         }
@@ -145,6 +149,7 @@ mod tests {
             "replay",
             "parked list",
             "migrate",
+            "psp-simulator",
             "log stats",
             "log export",
             "log tail",
@@ -154,7 +159,15 @@ mod tests {
             let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
             assert_eq!(parsed.global.data.as_deref(), Some("d"), "{verb}");
         }
-        for wrong in ["onsale", "onsale nonsense", "onsale serve --nonsense", "onsale token", "onsale log"] {
+        for wrong in [
+            "onsale psp-simulator --listen junk",
+            "onsale psp-simulator --webhook ftp://x",
+            "onsale",
+            "onsale nonsense",
+            "onsale serve --nonsense",
+            "onsale token",
+            "onsale log",
+        ] {
             assert_eq!(Arguments::try_parse_from(wrong.split(' ')).expect_err(wrong).exit_code(), 2, "{wrong}");
         }
     }

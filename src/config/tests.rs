@@ -46,6 +46,9 @@ fn mistakes_name_the_key_and_the_line() {
         ("[database]\nurl = \"sqlite:\"\n", "database.url: names no directory"),
         ("[database]\npartitions = 70000\n", "database.partitions"),
         ("[log]\nformat = \"xml\"\n", "log.format"),
+        ("[psp]\nmode = \"production\"\n", "psp.mode"),
+        ("[psp]\ncall_ms = 99\n", "psp.call_ms: must be 100 to 60000"),
+        ("[psp]\ncall_ms = -1\n", "psp.call_ms"),
         ("[server]\nlisten = \"8080\"\n", "server.listen: must be an address"),
         ("[auth]\naccess_key = \"k\"\n", "auth.access_key: auth.access_key and auth.ticket_key are set together"),
         ("[server\n", "my.toml:1: not TOML"),
@@ -78,6 +81,8 @@ fn a_secret_is_never_printed() {
         ("[database]\nurl = \"ftp://hunter2\"\n", None),
         ("", Some(("ONSALE_DATABASE_URL", "hunter2"))),
         ("", Some(("ONSALE_DATABASE__PASSWORD", "hunter2"))),
+        ("[psp]\nsecret_key = [\"hunter2\"]\n", None),
+        ("[psp]\nmode = \"hunter2\"\n", None),
     ];
     for (file, variable) in wrong {
         let error = load(file, variable.as_slice(), &[]).expect_err(file);

@@ -15,6 +15,7 @@ mod list_orders;
 mod list_payments;
 mod operators;
 mod projections;
+mod psp;
 mod sale;
 mod stores;
 mod streams;
