@@ -2,12 +2,14 @@
 //! its invariant and place; exit code 1 if there is one. What is checked is the business of `crate::audit` and of
 //! `projections::check`.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::progress::Shown;
 use super::{Global, output};
 use crate::clock::{Entropy, SystemClock};
 use crate::config::Config;
@@ -88,26 +90,31 @@ async fn check_rows(
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
     };
+    let mut told: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut differences = Vec::new();
+    let mut shown = Shown::new("read models").quiet();
+    let found = check
+        .check(
+            ROSTER,
+            |progress| shown.show(progress),
+            |name, difference| {
+                let told = told.entry(name).or_default();
+                *told += 1;
+                if *told <= limits::DIFFERENCES_TOLD {
+                    differences.push(format!("P1 broken in {name}: {difference}"));
+                }
+            },
+        )
+        .await?;
+    shown.end();
+    violations.append(&mut differences);
     let (mut rows, mut models) = (0, 0);
-    for projection in ROSTER.iter().copied() {
-        let name = projection.name();
-        let mut told = 0;
-        let found = check
-            .check(
-                projection,
-                |_| {},
-                |difference| {
-                    told += 1;
-                    if told <= limits::DIFFERENCES_TOLD {
-                        violations.push(format!("P1 broken in {name}: {difference}"));
-                    }
-                },
-            )
-            .await?;
-        match found {
+    for (name, verdict) in found {
+        match verdict {
             OfRows::Compared(compared) => {
                 (rows, models) = (rows + compared.rows, models + 1);
-                if compared.differences > limits::DIFFERENCES_TOLD.min(told) {
+                let listed = told.get(name).copied().unwrap_or(0).min(limits::DIFFERENCES_TOLD);
+                if compared.differences > listed {
                     violations.push(format!("P1 broken in {name}: {} differences in all", compared.differences));
                 }
             }

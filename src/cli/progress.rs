@@ -20,6 +20,7 @@ pub struct Shown {
     clock: Arc<dyn Clock>,
     begun: Duration,
     told: Duration,
+    quiet: bool,
 }
 
 impl Shown {
@@ -34,7 +35,13 @@ impl Shown {
         });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let begun = clock.elapsed();
-        Self { label, bar, clock, begun, told: begun }
+        Self { label, bar, clock, begun, told: begun, quiet: false }
+    }
+
+    /// Says nothing of what is over in a moment.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     pub fn show(&mut self, progress: Progress) {
@@ -44,7 +51,8 @@ impl Shown {
             return;
         }
         let now = self.clock.elapsed();
-        let ended = progress.done == progress.total;
+        // The last line is worth it only where there was something to wait for, or somebody asked for the work itself.
+        let ended = progress.done == progress.total && !self.quiet;
         if now.saturating_sub(self.told) < LINES_EVERY && !ended {
             return;
         }

@@ -12,7 +12,7 @@ use super::applier::Applier;
 use super::compare::{Difference, compare};
 use super::rebuild::{self, Gaps, Progress, Rebuild};
 use super::replay::{Compared, ReplayError};
-use super::store::{Purpose, Store};
+use super::store::{Purpose, Snapshot, Store};
 use crate::clock::Clock;
 use crate::ids::{LogPosition, Partition, Position};
 use crate::journal::SharedJournal;
@@ -37,43 +37,79 @@ pub enum Verdict {
     Ahead(LogPosition),
 }
 
+/// One live read model at its moment, and the reference in the making.
+struct Judged {
+    projection: &'static dyn Projection,
+    live: Box<dyn Snapshot>,
+    cursors: Vec<Position>,
+    parked: usize,
+}
+
 impl Check {
-    /// Judges one read model as it is at this moment.
+    /// Judges read models as they are at this moment. All references are made with one reading of the log.
     pub async fn check(
         &self,
-        projection: &'static dyn Projection,
+        projections: &[&'static dyn Projection],
         progress: impl FnMut(Progress),
-        tell: impl FnMut(Difference),
-    ) -> Result<Verdict, ReplayError> {
+        mut tell: impl FnMut(&'static str, Difference),
+    ) -> Result<Vec<(&'static str, Verdict)>, ReplayError> {
+        let heads = self.journal.heads().await?;
+        let follow = Follow::new(self.journal.clone(), &heads);
+        let (mut verdicts, mut judged, mut rebuilds) = (Vec::new(), Vec::new(), Vec::new());
+        for projection in projections.iter().copied() {
+            match self.begin(projection, &heads).await? {
+                Ok((one, rebuild)) => {
+                    judged.push(one);
+                    rebuilds.push(rebuild);
+                }
+                Err(verdict) => verdicts.push((projection.name(), verdict)),
+            }
+        }
+        let floor = (0..heads.len())
+            .map(|place| judged.iter().filter_map(|one| one.cursors.get(place)).min().copied().unwrap_or_default())
+            .collect::<Vec<_>>();
+        let made = rebuild::catch_up(rebuilds, &follow, &floor, Gaps::Refuse, &self.stop, progress).await?;
+        for (mut one, rebuild) in judged.into_iter().zip(made) {
+            let (name, to) = (one.projection.name(), &one.cursors);
+            let rebuilt = rebuild::catch_up(vec![rebuild], &follow, to, Gaps::Refuse, &self.stop, |_| {}).await?;
+            let mut compared = Compared { parked: one.parked, ..Compared::default() };
+            for rebuild in rebuilt {
+                let mut reference = rebuild.build.snapshot().await?;
+                let each = |difference| {
+                    compared.differences += 1;
+                    tell(name, difference);
+                };
+                compared.rows = compare(one.projection, &mut *one.live, &mut *reference, each).await?;
+                // What the log cannot give to a rebuild either is parked in the reference too.
+                compared.differences += reference.parked().await?.len() as u64;
+            }
+            verdicts.push((name, Verdict::Compared(compared)));
+        }
+        Ok(verdicts)
+    }
+
+    /// A moment of the live one, and an empty reference that leaves out what the live one has not applied.
+    async fn begin(
+        &self,
+        projection: &'static dyn Projection,
+        heads: &[Position],
+    ) -> Result<Result<(Judged, Rebuild), Verdict>, ReplayError> {
         let name = projection.name();
         let registered = self.live.registered().await?;
         let known = registered.iter().find(|known| known.name == name && known.version == projection.version());
-        let Some(known) = known else { return Ok(Verdict::Missing) };
+        let Some(known) = known else { return Ok(Err(Verdict::Missing)) };
         let mut live = self.live.open(projection, known.active).await?.snapshot().await?;
         let (cursors, parked) = (live.cursors().await?, live.parked().await?);
-        let heads = self.journal.heads().await?;
-        let ahead = (0..).zip(cursors.iter().zip(&heads)).find(|(_, (cursor, head))| cursor > head);
+        let ahead = (0..).zip(cursors.iter().zip(heads)).find(|(_, (cursor, head))| cursor > head);
         if let Some((number, (cursor, _))) = ahead {
-            return Ok(Verdict::Ahead(LogPosition { partition: Partition(number), position: *cursor }));
+            let place = LogPosition { partition: Partition(number), position: *cursor };
+            return Ok(Err(Verdict::Ahead(place)));
         }
-        let left_out: Vec<(Partition, Position)> =
-            self.live.skips(name).await?.into_iter().chain(parked.iter().copied()).collect();
+        let skips = self.live.skips(name).await?;
+        let left_out: Vec<(Partition, Position)> = skips.into_iter().chain(parked.iter().copied()).collect();
         let build = self.scratch.create(projection, self.journal.partitions(), Purpose::Serve).await?;
         let applier = Applier::take(projection, &*build, left_out, self.clock.clone()).await?;
-        let follow = Follow::new(self.journal.clone(), &heads);
-        let made = vec![Rebuild { build: build.clone(), applier }];
-        rebuild::catch_up(made, &follow, &cursors, Gaps::Refuse, &self.stop, progress).await?;
-        let mut reference = build.snapshot().await?;
-        let mut compared = Compared { parked: parked.len(), ..Compared::default() };
-        let mut tell = tell;
-        let each = |difference| {
-            compared.differences += 1;
-            tell(difference);
-        };
-        compared.rows = compare(projection, &mut *live, &mut *reference, each).await?;
-        // What the log cannot give to a rebuild either is parked in the reference too.
-        let torn = reference.parked().await?.len();
-        compared.differences += torn as u64;
-        Ok(Verdict::Compared(compared))
+        let judged = Judged { projection, live, cursors, parked: parked.len() };
+        Ok(Ok((judged, Rebuild { build, applier })))
     }
 }

@@ -137,7 +137,8 @@ async fn assert_rebuilt_is_equal(place: &Place, world: &World, samples: &'static
         stop: CancellationToken::new(),
     };
     let mut told = Vec::new();
-    let found = check.check(samples, |_| {}, |difference| told.push(difference.to_string())).await.expect("a verdict");
+    let found = check.check(&[samples], |_| {}, |_, difference| told.push(difference.to_string())).await;
+    let found = found.expect("a verdict").remove(0).1;
     let Checked::Compared(Compared { rows, differences: 0, .. }) = found else {
         panic!("{}: {found:?} {told:?}", place.name())
     };
