@@ -34,6 +34,7 @@ use crate::limits;
 use crate::live::Hub;
 use crate::live::hub::{HubParts, TaskLookup};
 use crate::projections::ROSTER;
+use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Runner, State};
 use crate::projections::store::{self, Store, StoreError};
 use crate::{http, telemetry};
@@ -249,6 +250,25 @@ pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, 
 /// The store of the read models: beside the log.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     store::open(&target(config)).await
+}
+
+/// Keeps a rebuild's pace right for what happens to the log beside it, until the handle is aborted.
+#[must_use]
+pub fn watch_log(journal: SharedJournal, pace: Pace) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let sum = async || journal.heads().await.map(|heads| heads.iter().map(|head| head.0).sum::<u64>());
+        let mut known = None;
+        let mut round = tokio::time::interval(limits::REBUILD_LOOK);
+        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            round.tick().await;
+            // A log that cannot be read just now says nothing about its growth.
+            let Ok(now) = sum().await else { continue };
+            if let Some(before) = known.replace(now) {
+                pace.log_grew(now.saturating_sub(before), limits::REBUILD_LOOK);
+            }
+        }
+    })
 }
 
 /// As [`open_store`], for who only looks: `None` where nobody has made one yet.

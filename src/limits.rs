@@ -162,6 +162,12 @@ pub const READ_MODEL_CONNECTIONS: u32 = 4;
 pub const STATEMENTS_PREPARED: usize = 200;
 /// Differences that are told one by one; the rest is counted.
 pub const DIFFERENCES_TOLD: u64 = 100;
+/// Beside a log that grows by more events a second than this, a rebuild applies so many events at once and a second.
+pub const REBUILD_GENTLE_ABOVE: u64 = 200;
+pub const REBUILD_GENTLE_BATCH: usize = 1_000;
+pub const REBUILD_GENTLE_RATE: u64 = 15_000;
+/// How often a rebuild looks how the log grows.
+pub const REBUILD_LOOK: Duration = Duration::from_millis(250);
 /// Rows of two builds that are compared at once.
 pub const COMPARE_ROWS: usize = 1_000;
 /// A rebuild under load catches up so often before it switches, whatever is left by then.

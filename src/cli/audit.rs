@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::progress::Shown;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::journal::SharedJournal;
 use crate::journal::open::{Role, Target};
 use crate::projections::check::{Check, Verdict as OfRows};
+use crate::projections::rebuild::Pace;
 use crate::projections::{ROSTER, store};
 use crate::{app, audit, limits};
 
@@ -89,7 +91,9 @@ async fn check_rows(
         journal: journal.clone(),
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
+        pace: Pace::default(),
     };
+    let _watching = AbortOnDropHandle::new(app::watch_log(journal.clone(), check.pace.clone()));
     let mut told: BTreeMap<&str, u64> = BTreeMap::new();
     let mut differences = Vec::new();
     let mut shown = Shown::new("read models").quiet();

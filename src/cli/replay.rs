@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::progress::Shown;
@@ -13,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::ids::LogPosition;
 use crate::journal::open::Role;
 use crate::limits;
+use crate::projections::rebuild::Pace;
 use crate::projections::replay::{Replay as Work, ReplayError, Until};
 use crate::projections::store::Purpose;
 use crate::projections::{Projection, ROSTER, named};
@@ -48,7 +50,9 @@ impl Replay {
             journal: app::open_journal(&config, Role::Read).await?,
             clock: Arc::new(SystemClock),
             stop: stop.clone(),
+            pace: Pace::default(),
         };
+        let _watching = AbortOnDropHandle::new(app::watch_log(work.journal.clone(), work.pace.clone()));
         let ended = tokio::spawn(async move {
             match self.until {
                 Some(until) => past(&work, &wanted, until).await,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Projection;
 use super::applier::Applier;
 use super::compare::{Difference, compare};
-use super::rebuild::{self, Gaps, Progress, Rebuild};
+use super::rebuild::{self, Gaps, Pace, Progress, Rebuild};
 use super::replay::{Compared, ReplayError};
 use super::store::{Purpose, Snapshot, Store};
 use crate::clock::Clock;
@@ -25,6 +25,7 @@ pub struct Check {
     pub journal: SharedJournal,
     pub clock: Arc<dyn Clock>,
     pub stop: CancellationToken,
+    pub pace: Pace,
 }
 
 /// What was found of one read model.
@@ -68,10 +69,11 @@ impl Check {
         let floor = (0..heads.len())
             .map(|place| judged.iter().filter_map(|one| one.cursors.get(place)).min().copied().unwrap_or_default())
             .collect::<Vec<_>>();
-        let made = rebuild::catch_up(rebuilds, &follow, &floor, Gaps::Refuse, &self.stop, progress).await?;
+        let made = rebuild::catch_up(rebuilds, &follow, &floor, Gaps::Refuse, &self.pace, &self.stop, progress).await?;
         for (mut one, rebuild) in judged.into_iter().zip(made) {
             let (name, to) = (one.projection.name(), &one.cursors);
-            let rebuilt = rebuild::catch_up(vec![rebuild], &follow, to, Gaps::Refuse, &self.stop, |_| {}).await?;
+            let rebuilt =
+                rebuild::catch_up(vec![rebuild], &follow, to, Gaps::Refuse, &self.pace, &self.stop, |_| {}).await?;
             let mut compared = Compared { parked: one.parked, ..Compared::default() };
             for rebuild in rebuilt {
                 let mut reference = rebuild.build.snapshot().await?;

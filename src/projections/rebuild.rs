@@ -14,6 +14,8 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +67,37 @@ pub fn heads(follow: &Follow) -> Vec<Position> {
     (0..follow.partitions()).map(|number| follow.head(Partition(number))).collect()
 }
 
+/// How fast a rebuild may go. Beside a log that grows it goes slowly and in small steps: commands wait for the same disk
+/// and the same processors.
+#[derive(Clone, Default)]
+pub struct Pace {
+    gentle: Arc<AtomicBool>,
+}
+
+impl Pace {
+    /// Tells the pace what the log has grown by within a time.
+    pub fn log_grew(&self, events: u64, within: Duration) {
+        let per_second = u128::from(events) * 1_000 / within.as_millis().max(1);
+        self.gentle.store(per_second > u128::from(limits::REBUILD_GENTLE_ABOVE), Ordering::Relaxed);
+    }
+
+    fn is_gentle(&self) -> bool {
+        self.gentle.load(Ordering::Relaxed)
+    }
+
+    fn batch(&self) -> usize {
+        if self.is_gentle() { limits::REBUILD_GENTLE_BATCH } else { limits::REBUILD_BATCH }
+    }
+
+    /// After a batch of so many events, if it must not be followed by the next one at once.
+    async fn rest(&self, events: usize) {
+        if self.is_gentle() {
+            let millis = events as u64 * 1_000 / limits::REBUILD_GENTLE_RATE;
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+    }
+}
+
 type Batch = Arc<Vec<Arc<Record>>>;
 
 /// Brings all of them, which stand at the same place, to `to` (ends of units), or tells what is in the way.
@@ -73,6 +106,7 @@ pub async fn catch_up(
     follow: &Follow,
     to: &[Position],
     gaps: Gaps,
+    pace: &Pace,
     stop: &CancellationToken,
     mut progress: impl FnMut(Progress),
 ) -> Result<Vec<Rebuild>, RebuildError> {
@@ -102,11 +136,13 @@ pub async fn catch_up(
                 let before = batch.len();
                 batch.extend(within);
                 at = batch[before..].last().map_or(*to, |last| last.position);
-                if batch.len() >= limits::REBUILD_BATCH {
-                    done += batch.len() as u64;
+                if batch.len() >= pace.batch() {
+                    let events = batch.len();
+                    done += events as u64;
                     if !hand_out(&inboxes, std::mem::take(&mut batch), stop).await? {
                         return Ok(());
                     }
+                    pace.rest(events).await;
                     progress(Progress { done, total });
                 }
             }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Projection;
 use super::applier::Applier;
 use super::compare::{Difference, compare};
-use super::rebuild::{self, Gaps, Progress, Rebuild, RebuildError};
+use super::rebuild::{self, Gaps, Pace, Progress, Rebuild, RebuildError};
 use super::store::{BuildId, Purpose, RebuildLock, Registered, Store, StoreError};
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -52,6 +52,7 @@ pub struct Replay {
     pub journal: SharedJournal,
     pub clock: Arc<dyn Clock>,
     pub stop: CancellationToken,
+    pub pace: Pace,
 }
 
 /// Several read models in the making.
@@ -127,7 +128,8 @@ impl Replay {
             }
         }
         making.rebuilds =
-            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.stop, progress).await?;
+            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.pace, &self.stop, progress)
+                .await?;
         Ok(making)
     }
 
@@ -147,8 +149,16 @@ impl Replay {
             let mut live = live.snapshot().await?;
             let cursors = live.cursors().await?;
             raise(&making.follow, &cursors);
-            let rebuild =
-                rebuild::catch_up(vec![rebuild], &making.follow, &cursors, Gaps::Refuse, &self.stop, |_| {}).await?;
+            let rebuild = rebuild::catch_up(
+                vec![rebuild],
+                &making.follow,
+                &cursors,
+                Gaps::Refuse,
+                &self.pace,
+                &self.stop,
+                |_| {},
+            )
+            .await?;
             let mut compared = Compared { parked: live.parked().await?.len(), ..Compared::default() };
             for rebuild in rebuild {
                 let mut new = rebuild.build.snapshot().await?;
@@ -173,7 +183,7 @@ impl Replay {
                 raise(&making.follow, &self.journal.heads().await?);
                 let to = rebuild::heads(&making.follow);
                 let behind: u64 = one.iter().map(|rebuild| distance(rebuild.applier.cursors(), &to)).sum();
-                one = rebuild::catch_up(one, &making.follow, &to, Gaps::Refuse, &self.stop, |_| {}).await?;
+                one = rebuild::catch_up(one, &making.follow, &to, Gaps::Refuse, &self.pace, &self.stop, |_| {}).await?;
                 if behind < limits::READ_BATCH as u64 {
                     break;
                 }
@@ -200,7 +210,8 @@ impl Replay {
     ) -> Result<Vec<(&'static str, String)>, ReplayError> {
         let to = self.ends(&making.follow, until).await?;
         making.rebuilds =
-            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.stop, progress).await?;
+            rebuild::catch_up(making.rebuilds, &making.follow, &to, Gaps::Refuse, &self.pace, &self.stop, progress)
+                .await?;
         let place = |rebuild: &Rebuild| {
             let projection = rebuild.applier.projection();
             let places = self.store.place(projection, rebuild.build.id());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use onsale::clock::SystemClock;
 use onsale::ids::{LogPosition, Position, StoreId};
+use onsale::projections::rebuild::Pace;
 use onsale::projections::replay::{Replay, Until};
 use onsale::projections::store::{Purpose, Store};
 use onsale::timestamp::Timestamp;
@@ -33,6 +34,7 @@ async fn the_past_is_shown_up_to_a_moment_or_a_position() {
             journal: world.journal.clone(),
             clock: Arc::new(SystemClock),
             stop: CancellationToken::new(),
+            pace: Pace::default(),
         };
         let moment = |position: LogPosition| {
             let journal = world.journal.clone();
@@ -76,6 +78,7 @@ async fn one_rebuild_of_a_projection_at_a_time_and_an_interrupted_one_leaves_not
             journal: world.journal.clone(),
             clock: Arc::new(SystemClock),
             stop,
+            pace: Pace::default(),
         };
         let first = replay_of(CancellationToken::new(), place.store().await);
         let held = first.begin(&[samples], Purpose::Serve).await.expect("free");

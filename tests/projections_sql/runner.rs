@@ -13,6 +13,7 @@ use onsale::journal::memory::MemoryJournal;
 use onsale::journal::{Claim, SharedJournal, Verdict};
 use onsale::projections::Projection;
 use onsale::projections::check::{Check, Verdict as Checked};
+use onsale::projections::rebuild::Pace;
 use onsale::projections::replay::{Compared, Replay};
 use onsale::projections::runner::{Parts, Runner, State};
 use onsale::projections::select;
@@ -135,6 +136,7 @@ async fn assert_rebuilt_is_equal(place: &Place, world: &World, samples: &'static
         journal: world.journal.clone(),
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
+        pace: Pace::default(),
     };
     let mut told = Vec::new();
     let found = check.check(&[samples], |_| {}, |_, difference| told.push(difference.to_string())).await;
@@ -265,6 +267,7 @@ async fn replay(place: &Place, world: &World, samples: &'static Samples, verify:
         journal: world.journal.clone(),
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
+        pace: Pace::default(),
     };
     let making = work.begin(&[samples], Purpose::Serve).await.expect("nobody else rebuilds");
     let mut making = work.build(making, verify, |_| {}).await.expect("built");
@@ -307,8 +310,13 @@ async fn readers_never_see_less_while_it_is_rebuilt() {
         let (mut last, mut written) = (None, i64::from(PARTITIONS) * 200);
         for round in 0..4 {
             let (journal, place_store) = (world.journal.clone(), place.store().await);
-            let work =
-                Replay { store: place_store, journal, clock: Arc::new(SystemClock), stop: CancellationToken::new() };
+            let work = Replay {
+                store: place_store,
+                journal,
+                clock: Arc::new(SystemClock),
+                stop: CancellationToken::new(),
+                pace: Pace::default(),
+            };
             let rebuild = tokio::spawn(async move {
                 let making = work.begin(&[samples], Purpose::Serve).await.expect("nobody else rebuilds");
                 let making = work.build(making, false, |_| {}).await.expect("built");

@@ -159,8 +159,9 @@ pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<
     if rebuilds.is_empty() {
         return Ok(());
     }
-    let heads = rebuild::heads(&parts.follow);
-    let made = rebuild::catch_up(rebuilds, &parts.follow, &heads, rebuild::Gaps::EndBefore, &parts.stop, |_| {}).await;
+    let (heads, pace) = (rebuild::heads(&parts.follow), rebuild::Pace::default());
+    let made =
+        rebuild::catch_up(rebuilds, &parts.follow, &heads, rebuild::Gaps::EndBefore, &pace, &parts.stop, |_| {}).await;
     let made = match made {
         Ok(made) => made,
         Err(_) if parts.stop.is_cancelled() => return Ok(()),
