@@ -158,6 +158,12 @@ pub const BUILD_LINGER: Duration = Duration::from_secs(30);
 const _: () = assert!(BUILD_LINGER.as_millis() > 2 * REQUEST_TIME.as_millis(), "no answer loses its tables");
 /// Connections that read a build (SQLite) or all builds (Postgres).
 pub const READ_MODEL_CONNECTIONS: u32 = 4;
+/// Such a connection is closed when nobody has used it for so long.
+pub const READ_MODEL_IDLE: Duration = Duration::from_secs(30);
+/// The database gives up a statement about a whole build after this; its waiter a moment later.
+pub const WHOLE_BUILD_TIME: Duration = Duration::from_secs(60);
+pub const WHOLE_BUILD_ANSWER: Duration = Duration::from_secs(61);
+const _: () = assert!(WHOLE_BUILD_ANSWER.as_millis() > WHOLE_BUILD_TIME.as_millis(), "it ends before its waiter");
 /// Statements that a connection to a read model keeps prepared.
 pub const STATEMENTS_PREPARED: usize = 200;
 /// Differences that are told one by one; the rest is counted.

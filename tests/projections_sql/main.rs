@@ -11,6 +11,7 @@ mod rebuilt;
 mod runner;
 mod sample;
 mod store;
+mod trouble;
 
 use std::sync::Arc;
 

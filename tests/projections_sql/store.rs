@@ -286,6 +286,8 @@ async fn statements_of_lists_are_bound_and_placed() {
         let found = build.query(sql, &[Value::Int(2), Value::Text("c".into())]).await.expect("rows");
         assert_eq!(found, [vec![Value::Int(1), Value::Int(2), Value::Null]], "{}", place.name());
         assert!(build.query("SELECT nothing FROM @.samples", &[]).await.is_err());
+        let half = build.query("SELECT CAST(1.5 AS NUMERIC) FROM @.samples", &[]).await;
+        assert!(matches!(half, Err(StoreError::Refused(_))), "asking again would not help: {half:?}");
         assert_eq!(build.query("SELECT COUNT(*) FROM @.samples", &[]).await.expect("still well").len(), 1);
     }
 }

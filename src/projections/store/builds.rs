@@ -28,6 +28,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes the tables of a new build.
     async fn create(&self, projection: &dyn Projection, name: &str) -> Result<Box<dyn Conn>, StoreError>;
 
+    /// Before readers are pointed to a build: it must survive whatever the pointer survives.
+    async fn harden(&self, name: &str) -> Result<(), StoreError>;
+
     async fn drop_place(&self, name: &str) -> Result<(), StoreError>;
 
     async fn writer(&self, name: &str) -> Result<Box<dyn Conn>, StoreError>;
@@ -205,8 +208,9 @@ impl Writer for Hand {
 
 /// What a commit does inside its transaction.
 async fn write(conn: &mut dyn Conn, place: &str, epoch: i64, changes: &Changes) -> Result<(), StoreError> {
-    let known = conn.rows(&placed(include_str!("sql/epoch.sql"), place), &[]).await?;
-    if known.first().map(|row| int(row, 0)).transpose()? != Some(epoch) {
+    // Held until the end: a look would not tell of a take-over that comes between it and the commit.
+    let held = conn.run(&placed(include_str!("sql/epoch_held.sql"), place), &[Value::Int(epoch)]).await?;
+    if held != 1 {
         return Err(StoreError::Fenced);
     }
     // The cursors first: they hold up whoever else would write the same rows.

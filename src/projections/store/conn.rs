@@ -30,6 +30,8 @@ pub trait Conn: Send + Sync {
 pub async fn end<T: Send>(conn: &mut dyn Conn, done: Result<T, StoreError>) -> Result<T, StoreError> {
     match done {
         Ok(done) => conn.raw("COMMIT").await.map(|()| done),
+        // Such a connection is thrown away, which ends its transaction: it may be one that does not answer any more.
+        Err(StoreError::Unavailable(detail)) => Err(StoreError::Unavailable(detail)),
         Err(error) => {
             // What matters is why it failed. A connection that cannot even roll back is of no use to anybody.
             match conn.raw("ROLLBACK").await {
@@ -62,6 +64,11 @@ pub fn on_conflict(table: &Table) -> String {
 pub fn storable(rows: &[Cells]) -> Result<(), StoreError> {
     let bad = rows.iter().flatten().any(|cell| matches!(cell, Value::Text(text) if text.contains('\0')));
     if bad { Err(StoreError::Refused("a text has a NUL in it".to_owned())) } else { Ok(()) }
+}
+
+/// A value that is neither a whole number nor a text, or a text that is none: it would be so again.
+pub fn no_cell(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
 }
 
 /// Whole numbers of a row that must have them.

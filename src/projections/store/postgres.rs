@@ -3,14 +3,17 @@
 //! A lost tail is replayed from the log, since rows and cursors are written together; so commits need not reach the disk
 //! before they count (`synchronous_commit = off`), and do not compete with the log's.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Row, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Row, TypeInfo, ValueRef};
+use tokio::time::timeout;
 
 use super::RebuildLock;
 use super::builds::{Engine, Reader};
-use super::conn::{Conn, names, on_conflict, placed, storable};
+use super::conn::{Conn, names, no_cell, on_conflict, placed, storable};
 use super::types::StoreError;
 use crate::ids::Hash16;
 use crate::journal::postgres::options;
@@ -37,6 +40,11 @@ impl Schemas {
             .max_connections(limits::READ_MODEL_CONNECTIONS)
             .min_connections(0)
             .acquire_timeout(limits::CONNECT_TIME)
+            // A reading that was given up leaves its connection behind, perhaps one that never answers again: the pool
+            // would keep it, and wait.
+            .after_release(|conn, _| {
+                Box::pin(async move { Ok(matches!(timeout(limits::CONNECT_TIME, conn.ping()).await, Ok(Ok(())))) })
+            })
             .connect_lazy_with(options.clone());
         let shown = crate::journal::postgres::without_secrets(url);
         Ok(Self { options, readers, shown })
@@ -48,9 +56,30 @@ impl Schemas {
 
     async fn connect(&self, settings: &[(&'static str, &'static str)]) -> Result<SchemaConn, StoreError> {
         let options = self.options.clone().options(settings.iter().copied());
-        let opened = tokio::time::timeout(limits::CONNECT_TIME, options.connect()).await;
-        let late = |_| StoreError::Unavailable("the database does not answer".to_owned());
-        opened.map_err(late)?.map(SchemaConn).map_err(|e| meaning(&e))
+        let conn = answered(limits::CONNECT_TIME, options.connect()).await?;
+        Ok(SchemaConn { conn, patience: limits::STATEMENT_ANSWER })
+    }
+
+    /// For statements that may have to go through all rows of a build, or through its files.
+    async fn connect_patiently(&self) -> Result<SchemaConn, StoreError> {
+        let time = limits::WHOLE_BUILD_TIME.as_millis().to_string();
+        let settings = [
+            ("statement_timeout", time.as_str()),
+            ("idle_in_transaction_session_timeout", "0"),
+            ("client_min_messages", "warning"),
+        ];
+        let options = self.options.clone().options(settings);
+        let conn = answered(limits::CONNECT_TIME, options.connect()).await?;
+        Ok(SchemaConn { conn, patience: limits::WHOLE_BUILD_ANSWER })
+    }
+}
+
+/// The server gives up a statement by itself; this is for a wire that says nothing any more. Who gets no answer throws the
+/// connection away.
+async fn answered<T>(patience: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match timeout(patience, work).await {
+        Ok(done) => done.map_err(|e| meaning(&e)),
+        Err(_) => Err(StoreError::Unavailable("the database does not answer".to_owned())),
     }
 }
 
@@ -103,8 +132,13 @@ impl Engine for Schemas {
         Ok(Box::new(conn))
     }
 
+    /// Nothing to do: the switch is in the same log of the server, behind all commits of the build, and waits for the disk.
+    async fn harden(&self, _name: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn drop_place(&self, name: &str) -> Result<(), StoreError> {
-        let mut conn = self.connect(&[("client_min_messages", "warning")]).await?;
+        let mut conn = self.connect_patiently().await?;
         conn.raw(&format!("DROP SCHEMA IF EXISTS read_{name} CASCADE")).await
     }
 
@@ -121,8 +155,7 @@ impl Engine for Schemas {
     }
 
     async fn snapshot(&self, _name: &str) -> Result<Box<dyn Conn>, StoreError> {
-        let patient = [("idle_in_transaction_session_timeout", "0"), ("statement_timeout", "60000")];
-        let mut conn = self.connect(&patient).await?;
+        let mut conn = self.connect_patiently().await?;
         conn.raw("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         Ok(Box::new(conn))
     }
@@ -143,12 +176,15 @@ impl Engine for Schemas {
         Ok(held.then(|| Box::new(Lock(conn)) as Box<dyn RebuildLock>))
     }
 
-    /// Views under stable names, for people with psql.
+    /// Views under stable names, for people with psql. What they granted and built on them stays while the table has its
+    /// shape; where it has another, that goes, since it must not keep the program from its new tables.
     fn after_switch(&self, projection: &dyn Projection, name: &str) -> Vec<String> {
         let one = |table: &&Table| {
             let (table, place) = (table.name, self.place(name));
+            let view = format!("VIEW {REGISTRY}{table} AS SELECT * FROM {place}{table};");
             format!(
-                "DROP VIEW IF EXISTS {REGISTRY}{table}; CREATE VIEW {REGISTRY}{table} AS SELECT * FROM {place}{table}"
+                "DO $$ BEGIN CREATE OR REPLACE {view} EXCEPTION WHEN invalid_table_definition THEN \
+                 DROP VIEW {REGISTRY}{table} CASCADE; CREATE {view} END $$"
             )
         };
         projection.tables().iter().map(one).collect()
@@ -160,12 +196,15 @@ struct SchemaReader(PgPool);
 #[async_trait]
 impl Reader for SchemaReader {
     async fn rows(&self, sql: &str, binds: &[Value]) -> Result<Vec<Cells>, StoreError> {
-        let found = bound(sql, binds).fetch_all(&self.0).await.map_err(|e| meaning(&e))?;
+        let found = answered(limits::STATEMENT_ANSWER, bound(sql, binds).fetch_all(&self.0)).await?;
         found.iter().map(cells).collect()
     }
 }
 
-struct SchemaConn(PgConnection);
+struct SchemaConn {
+    conn: PgConnection,
+    patience: Duration,
+}
 
 impl SchemaConn {
     /// One array per column.
@@ -207,17 +246,18 @@ fn letters(value: Option<&Value>) -> Option<&str> {
 #[async_trait]
 impl Conn for SchemaConn {
     async fn run(&mut self, sql: &str, binds: &[Value]) -> Result<u64, StoreError> {
-        let done = bound(sql, binds).execute(&mut self.0).await.map_err(|e| meaning(&e))?;
+        let done = answered(self.patience, bound(sql, binds).execute(&mut self.conn)).await?;
         Ok(done.rows_affected())
     }
 
     async fn rows(&mut self, sql: &str, binds: &[Value]) -> Result<Vec<Cells>, StoreError> {
-        let found = bound(sql, binds).fetch_all(&mut self.0).await.map_err(|e| meaning(&e))?;
+        let found = answered(self.patience, bound(sql, binds).fetch_all(&mut self.conn)).await?;
         found.iter().map(cells).collect()
     }
 
     async fn raw(&mut self, sql: &str) -> Result<(), StoreError> {
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await.map(drop).map_err(|e| meaning(&e))
+        let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        answered(self.patience, statements.execute(&mut self.conn)).await.map(drop)
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
@@ -234,7 +274,7 @@ impl Conn for SchemaConn {
         );
         for some in rows.chunks(ROWS) {
             let query = Self::arrays(sqlx::query(AssertSqlSafe(sql.clone())), table.columns, some);
-            query.execute(&mut self.0).await.map_err(|e| meaning(&e))?;
+            answered(self.patience, query.execute(&mut self.conn)).await?;
         }
         Ok(())
     }
@@ -256,7 +296,7 @@ impl Conn for SchemaConn {
         let mut found = Vec::new();
         for some in keys.chunks(ROWS) {
             let query = Self::arrays(sqlx::query(AssertSqlSafe(sql.clone())), key, some);
-            let rows = query.fetch_all(&mut self.0).await.map_err(|e| meaning(&e))?;
+            let rows = answered(self.patience, query.fetch_all(&mut self.conn)).await?;
             for row in &rows {
                 found.push(cells(row)?);
             }
@@ -296,7 +336,7 @@ fn meaning(error: &sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|e| e.code());
     match code.as_deref().map(|code| code.get(..2).unwrap_or_default().to_owned()) {
         Some(class) if class == "22" || class == "23" => StoreError::Refused(error.to_string()),
-        _ if matches!(error, sqlx::Error::Encode(_)) => StoreError::Refused(error.to_string()),
+        _ if no_cell(error) => StoreError::Refused(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }
 }

@@ -196,12 +196,14 @@ impl Store for Registry {
         from: Option<BuildId>,
         to: BuildId,
     ) -> Result<bool, StoreError> {
+        let name = name(projection.name(), to, false);
+        self.engine.harden(&name).await?;
         let switch = Switch {
             called: words(projection.name()),
             now: Value::Int(self.clock.wall().0),
             from,
             to,
-            also: self.engine.after_switch(projection, &name(projection.name(), to, false)),
+            also: self.engine.after_switch(projection, &name),
         };
         let mut taken = self.take().await?;
         let done = match taken.conn.begin().await {

@@ -1,11 +1,11 @@
 //! Read models in files: `registry.db`, and one file per build, in the directory `read` beside the log.
 //!
-//! A lost tail of such a file is replayed from the log, since rows and cursors are written together; so commits need not
-//! reach the disk before they count (`synchronous = NORMAL`).
+//! A lost tail of a build is replayed from the log, since rows and cursors are written together; so its commits need not
+//! reach the disk before they count (`synchronous = NORMAL`). Those of the registry must: what operators decided is in no
+//! log, and a pointer must not outlive the build that it points to.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::query::Query;
@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, TypeInfo, ValueRef};
 
-use super::conn::{Conn, names, on_conflict, storable};
+use super::conn::{Conn, names, no_cell, on_conflict, placed, storable};
 use super::types::StoreError;
 use super::{RebuildLock, builds::Engine};
 use crate::limits;
@@ -71,7 +71,8 @@ impl Engine for Files {
     }
 
     async fn registry(&self) -> Result<Box<dyn Conn>, StoreError> {
-        let mut conn = self.connect(self.options("registry.db").create_if_missing(true)).await?;
+        let options = self.options("registry.db").synchronous(SqliteSynchronous::Full).create_if_missing(true);
+        let mut conn = self.connect(options).await?;
         let sql = include_str!("../../../migrations/sqlite/read/registry.sql");
         conn.begin().await?;
         conn.raw(sql).await?;
@@ -84,6 +85,12 @@ impl Engine for Files {
         conn.raw(include_str!("../../../migrations/sqlite/read/build.sql")).await?;
         conn.raw(projection.schema().sqlite).await?;
         Ok(Box::new(conn))
+    }
+
+    async fn harden(&self, name: &str) -> Result<(), StoreError> {
+        let options = self.options(&format!("{name}.db")).synchronous(SqliteSynchronous::Full);
+        let mut conn = self.connect(options).await?;
+        conn.raw(&placed(include_str!("sql/harden.sql"), &self.place(name))).await
     }
 
     async fn drop_place(&self, name: &str) -> Result<(), StoreError> {
@@ -112,7 +119,7 @@ impl Engine for Files {
         let pool = SqlitePoolOptions::new()
             .max_connections(limits::READ_MODEL_CONNECTIONS)
             .min_connections(0)
-            .idle_timeout(Duration::from_secs(30))
+            .idle_timeout(limits::READ_MODEL_IDLE)
             .acquire_timeout(limits::STATEMENT_TIME)
             .connect_lazy_with(self.options(&format!("{name}.db")).read_only(true));
         Box::new(FileReader(pool))
@@ -257,7 +264,7 @@ fn meaning(error: &sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
     match code.map(|code| code & 0xff) {
         Some(18 | 19 | 20 | 25) => StoreError::Refused(error.to_string()),
-        _ if matches!(error, sqlx::Error::Encode(_)) => StoreError::Refused(error.to_string()),
+        _ if no_cell(error) => StoreError::Refused(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }
 }
@@ -273,5 +280,20 @@ mod tests {
         assert_eq!(sizes, [64, 64, 8, 8, 1, 1, 1, 1, 1, 1]);
         assert_eq!(pieces(&items).concat(), items);
         assert!(pieces::<u8>(&[]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn decisions_and_pointers_wait_for_the_disk_and_rows_do_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let files = Files::open(dir.path()).expect("a store");
+        let create = files.create(&crate::projections::stores::Stores, "stores_1").await;
+        drop(create.expect("a build"));
+        files.harden("stores_1").await.expect("a build that is there");
+        let (registry, writer) = (files.registry().await, files.writer("stores_1").await);
+        for (conn, full_or_normal) in [(registry, 2), (writer, 1)] {
+            let found = conn.expect("a connection").rows("PRAGMA synchronous", &[]).await;
+            assert_eq!(found, Ok(vec![vec![Value::Int(full_or_normal)]]));
+        }
+        assert!(files.harden("stores_2").await.is_err(), "nothing points to a build that is not there");
     }
 }
