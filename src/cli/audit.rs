@@ -91,7 +91,7 @@ async fn check_rows(
         journal: journal.clone(),
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
-        pace: Pace::default(),
+        pace: Pace::careful(),
     };
     let _watching = AbortOnDropHandle::new(app::watch_log(journal.clone(), check.pace.clone()));
     let mut told: BTreeMap<&str, u64> = BTreeMap::new();

@@ -50,7 +50,7 @@ impl Replay {
             journal: app::open_journal(&config, Role::Read).await?,
             clock: Arc::new(SystemClock),
             stop: stop.clone(),
-            pace: Pace::default(),
+            pace: Pace::careful(),
         };
         let _watching = AbortOnDropHandle::new(app::watch_log(work.journal.clone(), work.pace.clone()));
         let ended = tokio::spawn(async move {

@@ -75,6 +75,12 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Gentle until the log is known to be quiet: for who begins beside a node that may be serving.
+    #[must_use]
+    pub fn careful() -> Self {
+        Self { gentle: Arc::new(AtomicBool::new(true)) }
+    }
+
     /// Tells the pace what the log has grown by within a time.
     pub fn log_grew(&self, events: u64, within: Duration) {
         let per_second = u128::from(events) * 1_000 / within.as_millis().max(1);
