@@ -51,8 +51,8 @@ impl Registry {
 
     async fn look(&mut self) -> Result<(), StoreError> {
         let missing = self.point().await?;
-        self.make(missing).await?;
         self.hand_out().await?;
+        self.make(missing).await?;
         if self.sweep_at.is_some_and(|at| self.parts.clock.elapsed() >= at) {
             self.sweep_at = None;
             for (projection, _) in self.pointers.values() {

@@ -115,7 +115,12 @@ impl Supervisor {
                 }
             }
         };
-        *seen = Some(shown.borrow().clone());
+        let reached = shown.borrow().clone();
+        // Whoever ended before readers saw this build has not seen more than what they saw.
+        *seen = Some(match seen.take() {
+            Some(floor) => floor.iter().zip(reached.iter()).map(|(floor, now)| *floor.max(now)).collect(),
+            None => reached,
+        });
         Ok(ended)
     }
 
