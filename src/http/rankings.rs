@@ -13,9 +13,10 @@ use super::error::{Code, Problem};
 use super::extract::{Listing, Params};
 use super::lists::shows::day;
 use super::streams::{self, Stopping};
-use crate::clock::Clock;
+use crate::actors::Dispatch;
 use crate::fault::Fault;
-use crate::ids::{PerformanceId, ShowId};
+use crate::ids::{Partition, PerformanceId, ShowId};
+use crate::limits;
 use crate::live::{Heartbeat, Hub, Source, frame};
 use crate::projections::rankings::{self, Window};
 use crate::projections::reads::Reads;
@@ -119,25 +120,24 @@ pub async fn shows(
     params: Params,
     listing: Listing,
     State(reads): State<Reads>,
-    State(clock): State<Arc<dyn Clock>>,
+    State(dispatch): State<Dispatch>,
 ) -> Answered {
     let window = window(&params)?;
     let build = listing.of(&reads, "rankings").await?;
-    Ok(Answer::ok(&shows_now(&*build, window, clock.wall(), listing.page().limit).await?)?.done())
+    Ok(Answer::ok(&shows_now(&*build, window, dispatch.at(Partition(0)), listing.page().limit).await?)?.done())
 }
 
 #[utoipa::path(get, path = "/v1/rankings/sold-out/events", tag = "rankings",
-    params(("date" = String, Query,), ("limit" = Option<u32>, Query,), ("heartbeat" = Option<String>, Query,)),
+    params(("date" = String, Query,), ("heartbeat" = Option<String>, Query,)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ProblemBody)))]
 pub async fn sold_out_events(
     params: Params,
-    listing: Listing,
     State(reads): State<Reads>,
     State(hub): State<Hub>,
     State(stopping): State<Stopping>,
 ) -> Answered {
-    let (date, limit) = (date(&params)?, listing.page().limit);
-    let name = format!("sold-out/{date}/{limit}");
+    let (date, limit) = (date(&params)?, limits::LIST_DEFAULT);
+    let name = format!("sold-out/{date}");
     let source: Source = Arc::new(move || {
         let (reads, date) = (reads.clone(), date.clone());
         Box::pin(async move {
@@ -149,23 +149,22 @@ pub async fn sold_out_events(
 }
 
 #[utoipa::path(get, path = "/v1/rankings/shows/events", tag = "rankings",
-    params(("window" = Option<String>, Query,), ("limit" = Option<u32>, Query,), ("heartbeat" = Option<String>, Query,)),
+    params(("window" = Option<String>, Query,), ("heartbeat" = Option<String>, Query,)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ProblemBody)))]
 pub async fn shows_events(
     params: Params,
-    listing: Listing,
     State(reads): State<Reads>,
-    State(clock): State<Arc<dyn Clock>>,
+    State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
     State(stopping): State<Stopping>,
 ) -> Answered {
-    let (window, limit) = (window(&params)?, listing.page().limit);
-    let name = format!("shows/{}/{limit}", window.as_str());
+    let (window, limit) = (window(&params)?, limits::LIST_DEFAULT);
+    let name = format!("shows/{}", window.as_str());
     let source: Source = Arc::new(move || {
-        let (reads, clock) = (reads.clone(), clock.clone());
+        let (reads, dispatch) = (reads.clone(), dispatch.clone());
         Box::pin(async move {
             let build = reads.of("rankings")?;
-            frame::event("ranking", None, &shows_now(&*build, window, clock.wall(), limit).await?)
+            frame::event("ranking", None, &shows_now(&*build, window, dispatch.at(Partition(0)), limit).await?)
         })
     });
     streams::open_board(&hub, stopping, &name, source, heartbeat(&params)?)

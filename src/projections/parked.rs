@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Fact;
 use super::applier::{Applier, Place};
-use super::store::{Changes, Parked, StoreError};
+use super::store::{Changes, Decision, Parked, StoreError};
 use crate::events::Record;
+use crate::fault::Fault;
 use crate::ids::Position;
 use crate::journal::follow::Follow;
 use crate::limits;
@@ -28,6 +29,12 @@ impl Applier {
         self.skips.insert(place);
     }
 
+    /// Does the key that a decision is about still wait at the event that it is about?
+    pub async fn is_first(&mut self, decision: &Decision) -> Result<bool, StoreError> {
+        let first = self.writer.parked_of(&decision.key, 1).await?.pop();
+        Ok(first.is_some_and(|first| (first.partition, first.position) == (decision.partition, decision.position)))
+    }
+
     /// Applies what waits under a parked key, in the order of the log, as far as it goes.
     pub async fn settle(&mut self, key: &str, follow: &Follow) -> Result<Settled, StoreError> {
         let mut applied = 0;
@@ -39,7 +46,14 @@ impl Applier {
                 return Ok(Settled::Free { applied });
             }
             let places: Vec<Place> = waiting.iter().map(|parked| (parked.partition, parked.position)).collect();
-            let records = fetch(follow, &places).await?;
+            let records = match fetch(follow, &places).await {
+                Ok(records) => records,
+                // The log itself is damaged there: the key goes on waiting, and hurts nobody else.
+                Err(Fault::Damaged { position, detail, .. }) => {
+                    return Ok(Settled::Still { applied, at: (places[0].0, position), error: detail });
+                }
+                Err(fault) => return Err(StoreError::Unavailable(fault.to_string())),
+            };
             let facts = self.readable(&records);
             let (_, broken) = self.fold(facts.good.iter().map(|(_, fact)| fact)).await?;
             let (good, stuck) = match broken.into_iter().next() {
@@ -115,11 +129,11 @@ struct Readable {
 }
 
 /// The records of places, which are in the order of the log.
-async fn fetch(follow: &Follow, places: &[Place]) -> Result<Vec<Arc<Record>>, StoreError> {
+async fn fetch(follow: &Follow, places: &[Place]) -> Result<Vec<Arc<Record>>, Fault> {
     let mut found: Vec<Arc<Record>> = Vec::with_capacity(places.len());
     while let Some((partition, position)) = places.get(found.len()).copied() {
         let before = Position(position.0.saturating_sub(1));
-        let read = follow.read(partition, before).await.map_err(|fault| StoreError::Unavailable(fault.to_string()))?;
+        let read = follow.read(partition, before).await?;
         let had = found.len();
         for record in read {
             if places.get(found.len()) == Some(&(record.partition, record.position)) {
@@ -127,7 +141,7 @@ async fn fetch(follow: &Follow, places: &[Place]) -> Result<Vec<Arc<Record>>, St
             }
         }
         if found.len() == had {
-            return Err(StoreError::Unavailable(format!("the log does not show {partition}:{position}")));
+            return Err(Fault::unavailable(format!("the log does not show {partition}:{position}")));
         }
     }
     Ok(found)

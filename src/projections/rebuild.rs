@@ -114,9 +114,23 @@ pub async fn catch_up(
     gaps: Gaps,
     pace: &Pace,
     stop: &CancellationToken,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Result<Vec<Rebuild>, RebuildError> {
-    let Some(first) = rebuilds.first() else { return Ok(rebuilds) };
+    let (made, failed) = catch_up_each(rebuilds, follow, to, gaps, pace, stop, progress).await?;
+    failed.map_or(Ok(made), Err)
+}
+
+/// As [`catch_up`]; one that cannot go on keeps the others from nothing.
+pub async fn catch_up_each(
+    rebuilds: Vec<Rebuild>,
+    follow: &Follow,
+    to: &[Position],
+    gaps: Gaps,
+    pace: &Pace,
+    stop: &CancellationToken,
+    mut progress: impl FnMut(Progress),
+) -> Result<(Vec<Rebuild>, Option<RebuildError>), RebuildError> {
+    let Some(first) = rebuilds.first() else { return Ok((rebuilds, None)) };
     let from = first.applier.cursors().to_vec();
     let total = from.iter().zip(to).map(|(from, to)| to.0.saturating_sub(from.0)).sum();
     let mut inboxes = Vec::new();
@@ -145,7 +159,7 @@ pub async fn catch_up(
                 if batch.len() >= pace.batch() {
                     let events = batch.len();
                     done += events as u64;
-                    if !hand_out(&inboxes, std::mem::take(&mut batch), stop).await? {
+                    if !hand_out(&mut inboxes, std::mem::take(&mut batch), stop).await? {
                         return Ok(());
                     }
                     pace.rest(events).await;
@@ -153,7 +167,7 @@ pub async fn catch_up(
                 }
             }
         }
-        hand_out(&inboxes, batch, stop).await?;
+        hand_out(&mut inboxes, batch, stop).await?;
         Ok::<(), RebuildError>(())
     };
     let read = read.await;
@@ -167,29 +181,31 @@ pub async fn catch_up(
             Err(error) => failed = failed.or(Some(RebuildError::Log(Fault::internal(error.to_string())))),
         }
     }
-    if let Some(error) = failed {
-        return Err(error);
+    // What ended the reading explains itself, unless it was the end of all who were to be handed something.
+    if failed.is_none() || !made.is_empty() {
+        read?;
     }
-    read?;
     progress(Progress { done: total, total });
-    Ok(made)
+    Ok((made, failed))
 }
 
-/// `false`: somebody has ended, which its task will explain.
+/// `false`: all of them have ended, which their tasks will explain.
 async fn hand_out(
-    inboxes: &[mpsc::Sender<Batch>],
+    inboxes: &mut Vec<mpsc::Sender<Batch>>,
     batch: Vec<Arc<Record>>,
     stop: &CancellationToken,
 ) -> Result<bool, RebuildError> {
     let batch: Batch = Arc::new(batch);
-    for inbox in inboxes {
+    for inbox in &*inboxes {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RebuildError::Interrupted),
-            sent = inbox.send(batch.clone()) => if sent.is_err() { return Ok(false) },
+            // One that has ended is left out from now on.
+            _sent = inbox.send(batch.clone()) => {}
         }
     }
-    Ok(true)
+    inboxes.retain(|inbox| !inbox.is_closed());
+    Ok(!inboxes.is_empty())
 }
 
 async fn apply_all(mut rebuild: Rebuild, mut batches: mpsc::Receiver<Batch>) -> Result<Rebuild, RebuildError> {

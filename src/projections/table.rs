@@ -63,7 +63,7 @@ impl Table {
     }
 }
 
-/// A row as its projection thinks of it. Made by [`table!`].
+/// A row as its projection thinks of it. Made by `table!`.
 pub trait Row: Sized {
     const TABLE: &'static Table;
 

@@ -44,7 +44,7 @@ struct Items<T> {
 #[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct ListOf<T> {
     pub items: Vec<T>,
-    /// Absent at the end of the list.
+    /// Null at the end of the list.
     pub next_cursor: Option<String>,
 }
 

@@ -45,8 +45,8 @@ pub fn allowed(template: &str) -> &'static [&'static str] {
         "/v1/stores/{id}/payments/events" => STORE_STREAM,
         "/v1/rankings/sold-out" => &["date", "limit"],
         "/v1/rankings/shows" => &["window", "limit"],
-        "/v1/rankings/sold-out/events" => &["date", "limit", "heartbeat", "last_event_id", "ticket"],
-        "/v1/rankings/shows/events" => &["window", "limit", "heartbeat", "last_event_id", "ticket"],
+        "/v1/rankings/sold-out/events" => &["date", "heartbeat", "last_event_id", "ticket"],
+        "/v1/rankings/shows/events" => &["window", "heartbeat", "last_event_id", "ticket"],
         streams if streams.ends_with("/events") => STREAM,
         _ => &[],
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +86,7 @@ impl Runner {
             sent: BTreeMap::new(),
             making: None,
             sweep_at: None,
+            make_at: Duration::ZERO,
         };
         let tracker = registry.parts.tracker.clone();
         tracker.spawn(registry.run());

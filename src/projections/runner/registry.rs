@@ -26,6 +26,8 @@ pub(super) struct Registry {
     /// Read models that did not exist are being made; that may take a while.
     pub making: Option<JoinHandle<Result<(), StoreError>>>,
     pub sweep_at: Option<Duration>,
+    /// Not before this: the last making failed.
+    pub make_at: Duration,
 }
 
 impl Registry {
@@ -56,8 +58,14 @@ impl Registry {
         if self.sweep_at.is_some_and(|at| self.parts.clock.elapsed() >= at) {
             self.sweep_at = None;
             for (projection, _) in self.pointers.values() {
-                if let Some(_lock) = self.parts.store.rebuild_lock(*projection).await? {
-                    self.parts.store.sweep(*projection, &[]).await?;
+                let swept = match self.parts.store.rebuild_lock(*projection).await {
+                    Ok(Some(_lock)) => self.parts.store.sweep(*projection, &[]).await,
+                    Ok(None) => Err(StoreError::Unavailable("somebody rebuilds it".to_owned())),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = swept {
+                    tracing::debug!(projection = projection.name(), %error, "old builds are swept later");
+                    self.sweep_at = Some(self.parts.clock.elapsed() + limits::BUILD_LINGER);
                 }
             }
         }
@@ -87,9 +95,13 @@ impl Registry {
             return Ok(());
         }
         if let Some(made) = self.making.take() {
-            made.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+            let made = made.await.map_err(|error| StoreError::Unavailable(error.to_string())).and_then(|made| made);
+            if made.is_err() {
+                self.make_at = self.parts.clock.elapsed() + limits::PROJECTION_BACKOFF_MAX;
+            }
+            made?;
         }
-        if !missing.is_empty() {
+        if !missing.is_empty() && self.parts.clock.elapsed() >= self.make_at {
             let (parts, look) = (self.parts.clone(), self.look.clone());
             self.making = Some(self.parts.tracker.spawn(async move {
                 let made = supervisor::make(&parts, &missing).await;

@@ -17,7 +17,7 @@ use crate::projections::Projection;
 use crate::projections::applier::Applier;
 use crate::projections::reads::Reads;
 use crate::projections::rebuild;
-use crate::projections::store::{Build, BuildId, Decision, Purpose, RebuildLock, Store, StoreError};
+use crate::projections::store::{Build, BuildId, Decision, ParkedKey, Purpose, RebuildLock, Store, StoreError};
 
 pub struct Supervisor {
     pub projection: &'static dyn Projection,
@@ -98,7 +98,9 @@ impl Supervisor {
             stuck: BTreeMap::new(),
         };
         let first = build.parked_keys(None, limits::PARKED_KEYS).await?;
-        let skipped = first.into_iter().filter(|key| skips.contains(&(key.partition, key.position)));
+        // One without an error is what is left of a skip that a crash cut short after its first events.
+        let resumes = |key: &ParkedKey| key.error.is_empty() || skips.contains(&(key.partition, key.position));
+        let skipped = first.into_iter().filter(resumes);
         worker.resume_skipped(skipped.map(|key| key.key).collect()).await?;
         *failures = 0;
         let floor = seen.clone();
@@ -165,9 +167,10 @@ pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<
         return Ok(());
     }
     let (heads, pace) = (rebuild::heads(&parts.follow), rebuild::Pace::default());
-    let made =
-        rebuild::catch_up(rebuilds, &parts.follow, &heads, rebuild::Gaps::EndBefore, &pace, &parts.stop, |_| {}).await;
-    let made = match made {
+    // One that cannot be made keeps the others from nothing.
+    let gaps = rebuild::Gaps::EndBefore;
+    let made = rebuild::catch_up_each(rebuilds, &parts.follow, &heads, gaps, &pace, &parts.stop, |_| {}).await;
+    let (made, failed) = match made {
         Ok(made) => made,
         Err(_) if parts.stop.is_cancelled() => return Ok(()),
         Err(error) => return Err(StoreError::Unavailable(error.to_string())),
@@ -180,7 +183,7 @@ pub async fn make(parts: &Parts, missing: &[&'static dyn Projection]) -> Result<
             tracing::info!(projection = projection.name(), "a read model was made");
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(StoreError::Unavailable(error.to_string())))
 }
 
 /// `None`: somebody else is making it, and the registry will say when it is there.

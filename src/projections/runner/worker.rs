@@ -68,7 +68,7 @@ impl Worker {
             let begun = self.clock.elapsed();
             let gathered = self.gather().await;
             let idle = gathered.records.is_empty();
-            if let Some(ended) = self.take_in(&gathered.records).await {
+            if let Some(ended) = self.take_in(&gathered.records, orders, back).await {
                 return ended;
             }
             if self.applier.is_ahead() && self.clock.elapsed().saturating_sub(flushed) >= limits::CURSOR_FLUSH {
@@ -149,7 +149,12 @@ impl Worker {
     }
 
     /// Applies what was gathered and tells everybody. `Some`: that was the end.
-    async fn take_in(&mut self, records: &[Arc<Record>]) -> Option<Ended> {
+    async fn take_in(
+        &mut self,
+        records: &[Arc<Record>],
+        orders: &mut mpsc::Receiver<Decision>,
+        back: &Orders,
+    ) -> Option<Ended> {
         let name = self.applier.projection().name();
         if !records.is_empty() {
             match self.applier.apply(records).await {
@@ -159,7 +164,7 @@ impl Worker {
                     let detail = "the records do not go on".to_owned();
                     self.cannot_read(partition, &Fault::Damaged { partition, position: expected, detail });
                 }
-                Err(stop @ Stop::Halted { .. }) => return Some(self.halted(&stop).await),
+                Err(stop @ Stop::Halted { .. }) => return Some(self.halted(&stop, orders, back).await),
             }
             self.cursors.send_replace(self.applier.cursors().into());
             let lag = records.first().map(|oldest| self.clock.wall().since(oldest.recorded_at));
@@ -187,8 +192,9 @@ impl Worker {
         (0..).zip(self.applier.cursors()).map(one).sum()
     }
 
-    /// Systematic failure: parking everything would hide it.
-    async fn halted(&mut self, stop: &Stop) -> Ended {
+    /// Systematic failure: parking everything would hide it. What operators decide, and a rebuild that takes its place,
+    /// are still heard.
+    async fn halted(&mut self, stop: &Stop, orders: &mut mpsc::Receiver<Decision>, back: &Orders) -> Ended {
         let (name, at) = (self.applier.projection().name(), self.clock.wall());
         tracing::error!(projection = name, error = %stop, "stopped: too much of it cannot be applied");
         self.board.change(name, |status| {
@@ -196,8 +202,18 @@ impl Worker {
             status.last_error = Some(stop.to_string());
             status.last_error_at = Some(at);
         });
-        self.stop.cancelled().await;
-        Ended::Stopped
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ended::Stopped,
+                changed = self.active.changed() => if changed.is_ok() { return Ended::Moved },
+                Some(decision) = orders.recv() => {
+                    let done = self.carry_out(decision, back).await;
+                    let again = StoreError::Unavailable("tried again after a decision".to_owned());
+                    return Ended::Lost(done.err().unwrap_or(again));
+                }
+            }
+        }
     }
 
     fn cannot_read(&mut self, partition: Partition, fault: &Fault) {
@@ -231,6 +247,12 @@ impl Worker {
 
     /// Does what an operator decided, and writes down what came of it.
     async fn carry_out(&mut self, decision: Decision, back: &Orders) -> Result<(), StoreError> {
+        if decision.action == Action::Skip && !self.applier.is_first(&decision).await? {
+            // An event that was applied meanwhile must not be left out of later rebuilds.
+            back.store.not_carried_out(&decision, "it is not what the key waits for any more").await?;
+            back.done.send_modify(|count| *count += 1);
+            return Ok(());
+        }
         if decision.action == Action::Skip {
             // First of all the skip is durable: a crash after it leaves a parked event that is known to be skipped.
             back.store.carried_out(&decision, "skipped").await?;

@@ -87,6 +87,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes the outcome of a decision, and for a skip that the event is never applied again.
     async fn carried_out(&self, decision: &Decision, outcome: &str) -> Result<(), StoreError>;
 
+    /// Writes the outcome of a decision that came too late; nothing is skipped.
+    async fn not_carried_out(&self, decision: &Decision, outcome: &str) -> Result<(), StoreError>;
+
     /// Events of a projection that operators decided to skip.
     async fn skips(&self, projection: &str) -> Result<Vec<(Partition, Position)>, StoreError>;
 

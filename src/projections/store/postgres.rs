@@ -331,11 +331,11 @@ fn cells(row: &PgRow) -> Result<Cells, StoreError> {
     (0..row.len()).map(cell).collect::<Result<_, sqlx::Error>>().map_err(|e| meaning(&e))
 }
 
-/// Classes 22 (data) and 23 (constraints) are about the content; everything else is about the moment.
+/// Classes 21 (cardinality), 22 (data), 23 (constraints) and 54 (limits) are about the content; everything else is about the moment.
 fn meaning(error: &sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|e| e.code());
     match code.as_deref().map(|code| code.get(..2).unwrap_or_default().to_owned()) {
-        Some(class) if class == "22" || class == "23" => StoreError::Refused(error.to_string()),
+        Some(class) if ["21", "22", "23", "54"].contains(&class.as_str()) => StoreError::Refused(error.to_string()),
         _ if no_cell(error) => StoreError::Refused(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }

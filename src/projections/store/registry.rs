@@ -282,6 +282,10 @@ impl Store for Registry {
         self.run_all(&statements).await
     }
 
+    async fn not_carried_out(&self, decision: &Decision, outcome: &str) -> Result<(), StoreError> {
+        self.run(include_str!("sql/outcome.sql"), &[words(outcome), Value::Int(decision.id)]).await.map(drop)
+    }
+
     async fn skips(&self, projection: &str) -> Result<Vec<(Partition, Position)>, StoreError> {
         let found = self.rows(include_str!("sql/skips.sql"), &[words(projection)]).await?;
         found.iter().map(|row| Ok((partition(row, 0)?, at(row, 1)?))).collect()
