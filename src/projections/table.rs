@@ -257,7 +257,7 @@ ids!(AccountId, CouponId, OrderId, PaymentId, PerformanceId, SeatId, ShowId, Sto
 
 /// A row's struct and its table in one. The fields are the columns, in the order of the migration, the key first:
 ///
-/// ```ignore
+/// ```text
 /// table! {
 ///     /// One store.
 ///     pub struct StoreRow in "stores" {
