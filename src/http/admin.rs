@@ -293,13 +293,18 @@ pub async fn stream(
     records.truncate(limit);
     let last = records.last().map(|record| record.version.0).filter(|_| more);
     let next = last.map(|version| vec![Value::Int(i64::try_from(version).unwrap_or(i64::MAX))]);
-    let items = records.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-    listing.items(items, next.as_deref())
+    listing.items(records.iter().map(json).collect(), next.as_deref())
 }
 
-fn json(record: &Record) -> Result<serde_json::Value, Fault> {
-    let (partition, position) = (record.partition, record.position);
-    let event = record.event().map_err(|e| Fault::Damaged { partition, position, detail: e.to_string() })?;
-    let data = codec::to_json(&event).map_err(|e| Fault::internal(e.to_string()))?;
-    Ok(record.to_json(&data))
+/// One that cannot be read is what an operator looks for: it says why, in place of its data.
+fn json(record: &Record) -> serde_json::Value {
+    let data = record.event().map_err(|error| error.to_string());
+    match data.and_then(|event| codec::to_json(&event).map_err(|error| error.to_string())) {
+        Ok(data) => record.to_json(&data),
+        Err(error) => {
+            let mut row = record.to_json(&serde_json::Value::Null);
+            row["error"] = error.into();
+            row
+        }
+    }
 }

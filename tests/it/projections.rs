@@ -307,6 +307,10 @@ async fn a_poison_message_waits_for_an_operator() {
         assert_eq!(count(one.body), 1);
         admin.get("/v1/admin/parked?projection=nothing").await.problem(400, "invalid-parameter");
 
+        // What cannot be read is shown with what is wrong with it.
+        let stream = admin.get(&format!("/v1/admin/streams/store/{bad}")).await.expect(200);
+        let broken = &stream.body["items"][2];
+        assert!(broken["data"].is_null() && broken["error"].is_string(), "{broken}");
         let id = payments["id"].as_str().expect("an id").to_owned();
         let retry = format!("/v1/admin/parked/{id}/retry");
         admin.post(&retry, &json!({"reason": ""})).await.problem(422, "invalid-value");

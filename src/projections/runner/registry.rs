@@ -79,7 +79,11 @@ impl Registry {
         for (name, (projection, pointer)) in &self.pointers {
             let fits = |of: &&Registered| of.name == *name && of.version == projection.version();
             let Some(active) = registered.iter().find(fits).map(|of| of.active) else {
-                missing.push(*projection);
+                // A newer program has been here: two of them must not pull the pointer back and forth.
+                let newer = |of: &Registered| of.name == *name && of.version > projection.version();
+                if !registered.iter().any(newer) {
+                    missing.push(*projection);
+                }
                 continue;
             };
             let moved = pointer.send_if_modified(|known| known.replace(active) != Some(active));
