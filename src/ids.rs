@@ -113,6 +113,7 @@ string_id! {
     SeatId,
     /// `o<partition>_<32 hex>`: carries the partition of its performance.
     OrderId,
+    /// `t<partition>_<32 hex>_<n>`: carries its order.
     TicketId,
     CouponId,
     /// `ct_<coupon's hex>_<32 hex>`: carries its coupon.
@@ -177,6 +178,32 @@ impl OrderId {
         Hash16::parse(hash)?;
         let number: u16 = partition.parse().ok()?;
         (number.to_string() == partition).then_some(Partition(number))
+    }
+}
+
+impl TicketId {
+    /// The ticket of the order's seat at that place of its list, counted from 1.
+    #[must_use]
+    pub fn of(order: &OrderId, place: usize) -> Self {
+        Self::new(format!("t{}_{place}", order.as_str().strip_prefix('o').unwrap_or(order.as_str())))
+    }
+
+    /// The order that the id carries; `None` when the text is not a ticket id.
+    #[must_use]
+    pub fn order(&self) -> Option<OrderId> {
+        let (order, place) = self.as_str().strip_prefix('t')?.rsplit_once('_')?;
+        let order = OrderId::new(format!("o{order}"));
+        let number: usize = place.parse().ok()?;
+        order.partition()?;
+        (number > 0 && number.to_string() == place).then_some(order)
+    }
+}
+
+impl RefundId {
+    /// The order's refund of that number, counted from 1.
+    #[must_use]
+    pub fn of(order: &OrderId, number: usize) -> Self {
+        Self::new(format!("r{}_{number}", order.as_str().strip_prefix('o').unwrap_or(order.as_str())))
     }
 }
 
@@ -421,6 +448,13 @@ mod tests {
         assert_eq!(StreamId::order(&order).partition(8), None);
         for junk in ["", "o", "o1", "o1_", "o01_00000000000000000000000000000000", "o1_0000", "12_ab"] {
             assert_eq!(OrderId::new(junk).partition(), None, "{junk}");
+        }
+        let ticket = TicketId::of(&order, 3);
+        assert_eq!((ticket.as_str(), ticket.order()), (format!("t{}_3", &order.as_str()[1..]).as_str(), Some(order)));
+        for junk in
+            ["", "t", "t1_x_1", "t12_00000000000000000000000000000000", "t12_00000000000000000000000000000000_0"]
+        {
+            assert_eq!(TicketId::new(junk).order(), None, "{junk}");
         }
         let coupon = CouponId::derive(&command);
         assert_eq!(TaskId::derive(&coupon, &command).coupon(), Some(coupon));

@@ -38,6 +38,26 @@ impl Amount {
     }
 }
 
+/// What part of `whole` falls on each of `weights`, in proportion to them: rounded down, and what is left by the rounding
+/// goes one by one to those who lost most by it, the first of equals first. The parts add up to `whole`, and none is
+/// larger than its weight as long as `whole` is not larger than their sum.
+#[must_use]
+pub fn shares(whole: Amount, weights: &[Amount]) -> Vec<Amount> {
+    let sum: u128 = weights.iter().map(|weight| u128::from(weight.0)).sum();
+    if sum == 0 {
+        return vec![Amount::ZERO; weights.len()];
+    }
+    let exact = |weight: &Amount| u128::from(whole.0) * u128::from(weight.0);
+    let mut parts: Vec<u64> = weights.iter().map(|w| u64::try_from(exact(w) / sum).unwrap_or(u64::MAX)).collect();
+    let mut lost: Vec<usize> = (0..weights.len()).collect();
+    lost.sort_by_key(|i| std::cmp::Reverse(exact(&weights[*i]) % sum));
+    let left = whole.0 - parts.iter().sum::<u64>();
+    for i in lost.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+        parts[i] += 1;
+    }
+    parts.into_iter().map(Amount).collect()
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -98,6 +118,32 @@ mod tests {
         assert_eq!(Amount::MAX.checked_add(Amount(1)), None);
         assert_eq!(Amount(5).checked_sub(Amount(6)), None);
         assert_eq!(Amount(2).checked_add(Amount(3)), Amount::new(5));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn shares_add_up_to_the_won(weights in proptest::collection::vec(0_u64..1_000_000, 1..101), per_mille in 0_u64..=1_000) {
+            let sum: u64 = weights.iter().sum();
+            let whole = Amount(sum * per_mille / 1_000);
+            let weights: Vec<Amount> = weights.into_iter().map(Amount).collect();
+            let parts = shares(whole, &weights);
+            proptest::prop_assert_eq!(parts.iter().map(|part| part.0).sum::<u64>(), whole.0);
+            proptest::prop_assert!(parts.iter().zip(&weights).all(|(part, weight)| part <= weight));
+        }
+    }
+
+    #[test]
+    fn what_rounding_leaves_goes_to_who_lost_most() {
+        let amounts = |list: &[u64]| list.iter().map(|n| Amount(*n)).collect::<Vec<_>>();
+        let table: [(u64, &[u64], &[u64]); 4] = [
+            (10, &[1, 1, 1], &[4, 3, 3]),
+            (1000, &[10_000, 5_000, 1], &[667, 333, 0]),
+            (0, &[5], &[0]),
+            (0, &[0, 0], &[0, 0]),
+        ];
+        for (whole, weights, parts) in table {
+            assert_eq!(shares(Amount(whole), &amounts(weights)), amounts(parts), "{whole} over {weights:?}");
+        }
     }
 
     #[test]

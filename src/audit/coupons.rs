@@ -45,7 +45,7 @@ impl Coupons {
             return;
         };
         match event {
-            CouponEvent::Created(_) => {}
+            CouponEvent::Created(_) | CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => {}
             CouponEvent::Issued(issued) => coupon.issue(record, issued.serial, &issued.account_id, findings),
             CouponEvent::Revoked(revoked) => coupon.revoke(record, revoked.serial, &revoked.account_id, findings),
         }

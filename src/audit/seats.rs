@@ -128,6 +128,7 @@ impl Seats {
             OrderEvent::Cancelled(cancelled) => {
                 self.ended(record, &cancelled.order_id, ReleaseReason::Cancelled, moves, findings);
             }
+            _ => {}
         }
     }
 

@@ -168,6 +168,7 @@ impl Aggregate for Order {
                 state.status = Status::Cancelled;
                 state.cancelled_by = Some(Done { command: fact.command, body: cancelled.body, version: fact.version });
             }
+            _ => {}
         }
     }
 

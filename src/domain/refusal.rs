@@ -2,7 +2,7 @@
 //!
 //! A refusal is a normal answer: it is never logged as an error, and nothing was appended for it.
 
-use crate::ids::SeatId;
+use crate::ids::{SeatId, TicketId};
 use crate::money::Amount;
 use crate::timestamp::Timestamp;
 
@@ -33,6 +33,29 @@ pub enum Refusal {
     /// Expired or failed orders cannot be cancelled.
     #[error("the order cannot be cancelled")]
     OrderNotCancellable { status: &'static str },
+    /// A payment or refund of it is under way; what comes of it has to be known first.
+    #[error("a payment or refund of this order is under way")]
+    PaymentInFlight,
+    #[error("the order cannot be paid for any more")]
+    OrderNotPayable { status: &'static str },
+    #[error("another amount is to be paid")]
+    AmountMismatch { expected: Amount },
+    #[error("it is too late for the buyer to cancel")]
+    CancelClosed { cancel_until: Option<Timestamp> },
+    #[error("the ticket has been used")]
+    TicketUsed { tickets: Vec<TicketId> },
+    /// It was given back, or is about to be.
+    #[error("the ticket is not valid any more")]
+    TicketVoid,
+    #[error("the order is not under review")]
+    NotInReview { status: &'static str },
+    /// The ruling does not answer the question that is open.
+    #[error("this is not what has to be found out")]
+    RulingUnfit,
+    #[error("the performance does not take place")]
+    PerformanceCancelled,
+    #[error("the coupon cannot be used for this order: {reason}")]
+    CouponNotUsable { reason: &'static str },
     #[error("the coupons are sold out")]
     CouponSoldOut,
     #[error("the coupon was already issued to this member")]
@@ -70,6 +93,16 @@ impl Refusal {
             Self::SalePaused => "sale-paused",
             Self::TooManySeats { .. } => "too-many-seats",
             Self::OrderNotCancellable { .. } => "order-not-cancellable",
+            Self::PaymentInFlight => "payment-in-flight",
+            Self::OrderNotPayable { .. } => "order-not-payable",
+            Self::AmountMismatch { .. } => "amount-mismatch",
+            Self::CancelClosed { .. } => "cancel-closed",
+            Self::TicketUsed { .. } => "ticket-used",
+            Self::TicketVoid => "ticket-void",
+            Self::NotInReview { .. } => "order-not-in-review",
+            Self::RulingUnfit => "ruling-unfit",
+            Self::PerformanceCancelled => "performance-cancelled",
+            Self::CouponNotUsable { .. } => "coupon-not-usable",
             Self::CouponSoldOut => "coupon-sold-out",
             Self::CouponAlreadyIssued { .. } => "coupon-already-issued",
             Self::CouponNotOpen { .. } => "coupon-not-open",

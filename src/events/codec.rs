@@ -83,7 +83,10 @@ pub fn decode(kind: &str, version: u16, codec: u8, payload: &[u8]) -> Result<Eve
     let noun = kind.split('.').next().unwrap_or_default();
     let decoded = match noun {
         "seat" => SeatEvent::decode(kind, &payload).map(|r| r.map(Event::Seat)),
-        "order" => OrderEvent::decode(kind, &payload).map(|r| r.map(Event::Order)),
+        // The order's process has several nouns of its own.
+        "order" | "payment" | "refund" | "review" | "ticket" => {
+            OrderEvent::decode(kind, &payload).map(|r| r.map(Event::Order))
+        }
         "coupon" => CouponEvent::decode(kind, &payload).map(|r| r.map(Event::Coupon)),
         "store" => StoreEvent::decode(kind, &payload).map(|r| r.map(Event::Store)),
         "performance" => PerformanceEvent::decode(kind, &payload).map(|r| r.map(Event::Performance)),

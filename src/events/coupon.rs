@@ -1,9 +1,10 @@
-//! What can happen to a coupon? It is created, issued to members one serial after the other, and revoked.
+//! What can happen to a coupon? It is created, issued to members one serial after the other, revoked, and
+//! used in orders.
 
 use serde::{Deserialize, Serialize};
 
 use super::noun_events;
-use crate::ids::{AccountId, CouponId, Hash16, ShowId, TaskId};
+use crate::ids::{AccountId, CouponId, Hash16, OrderId, ShowId, TaskId};
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
@@ -11,6 +12,9 @@ noun_events!(CouponEvent in Coupon {
     Created("coupon.created", 1),
     Issued("coupon.issued", 1),
     Revoked("coupon.revoked", 1),
+    Reserved("coupon.reserved", 1),
+    Used("coupon.used", 1),
+    Returned("coupon.returned", 1),
 });
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,4 +63,33 @@ pub struct Revoked {
     pub account_id: AccountId,
     pub serial: u64,
     pub task_id: TaskId,
+}
+
+/// Kept for one order, which is about to be placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    pub account_id: AccountId,
+    pub serial: u64,
+    pub task_id: TaskId,
+    pub order_id: OrderId,
+    /// The order is placed before this moment of its own partition's time, or not with this coupon.
+    pub until: Timestamp,
+}
+
+/// The order was completed with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub account_id: AccountId,
+    pub serial: u64,
+    pub task_id: TaskId,
+    pub order_id: OrderId,
+}
+
+/// The order came to nothing: the member can use it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    pub account_id: AccountId,
+    pub serial: u64,
+    pub task_id: TaskId,
+    pub order_id: OrderId,
 }

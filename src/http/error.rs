@@ -62,6 +62,7 @@ codes! {
     KeyRequired "idempotency-key-required" 400 "Idempotency-Key required" "Send an Idempotency-Key, so that a repetition of this request can be told from a second wish.";
     Unauthorized "unauthorized" 401 "Not signed in" "Send a valid access token: `Authorization: Bearer <token>`.";
     TicketInvalid "ticket-invalid" 401 "Stream ticket not valid" "The ticket is not ours, for another path, or too old. Get a new one with POST /v1/stream-tickets.";
+    PaymentDeclined "payment-declined" 402 "The payment was declined" "`psp_code` is the payment provider's word. Seats are held until `hold_expires_at`; `attempts_left` more payments may be tried.";
     RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
     NotFound "not-found" 404 "Not found" "There is no such thing, or it belongs to somebody else.";
     MethodNotAllowed "method-not-allowed" 405 "Method not allowed" "The Allow header names the methods of this path.";
@@ -71,6 +72,15 @@ codes! {
     SaleClosed "sale-closed" 409 "The sale is closed" "Nothing can be ordered for this performance any more.";
     SalePaused "sale-paused" 409 "The sale is paused" "The seller has paused the sale. Orders that hold seats go on.";
     OrderNotCancellable "order-not-cancellable" 409 "The order cannot be cancelled" "`order_status` says why.";
+    PaymentInFlight "payment-in-flight" 409 "A payment is under way" "A payment or refund of this order has not been settled. Ask again when the order says how it ended.";
+    OrderNotPayable "order-not-payable" 409 "The order cannot be paid for" "`order_status` says why. Nothing was taken.";
+    CancelClosed "cancel-closed" 409 "Too late to cancel" "Buyers could cancel until `cancel_until`. The seller still can.";
+    TicketUsed "ticket-used" 409 "The ticket has been used" "`tickets` names those that were checked in.";
+    TicketVoid "ticket-void" 409 "The ticket is not valid any more" "It was given back, or is about to be.";
+    NotInReview "order-not-in-review" 409 "Nothing to settle" "`order_status` says how the order stands. Only what is under review can be settled by hand.";
+    RulingUnfit "ruling-unfit" 409 "Not what has to be found out" "A payment is settled as captured, not-captured or refunded; a refund as refunded or captured (the money is still there).";
+    PerformanceCancelled "performance-cancelled" 409 "The performance does not take place" "It was cancelled, and nothing about it can be changed any more.";
+    CouponNotUsable "coupon-not-usable" 409 "The coupon cannot be used here" "`reason`: unknown, revoked, used, reserved (by another order), expired, show, currency, min-amount.";
     CouponSoldOut "coupon-sold-out" 409 "Sold out" "All coupons of this kind have been issued.";
     CouponAlreadyIssued "coupon-already-issued" 409 "Already issued" "This member has the coupon already; `serial` names it.";
     CouponNotOpen "coupon-not-open" 409 "Not open yet" "`opens_at` says when it will, `at` is the server's time of the decision.";
@@ -85,10 +95,12 @@ codes! {
     NotAvailable "not-available" 422 "Not available yet" "The contract has this member, but this version of the server does not.";
     KeyReused "idempotency-key-reused" 422 "Idempotency-Key used before" "The same key came before with another body. Use a fresh key for another wish.";
     TooManySeats "too-many-seats" 422 "Too many seats" "`limit` is how many seats one order may have here.";
+    AmountMismatch "amount-mismatch" 422 "Another amount is to be paid" "`expected` is the order's amount. Nothing was taken.";
     PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
     Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
+    PaymentsUnavailable "payments-unavailable" 503 "Payments cannot be taken just now" "No payment provider is configured, or too many payments wait for it. Nothing was taken; the hold goes on to its deadline.";
     TooManyWatchers "too-many-watchers" 503 "Too many open streams" "Try again after Retry-After.";
     Unavailable "unavailable" 503 "Not available just now" "Nothing was done. Try again after Retry-After.";
     NotOwner "not-owner" 503 "Not served by this node" "Nothing was done. Try again after Retry-After, or on another node.";
@@ -224,6 +236,16 @@ impl From<Refusal> for Problem {
             Refusal::OrderNotCancellable { status } => {
                 no(Code::OrderNotCancellable).with("order_status", json!(status))
             }
+            Refusal::PaymentInFlight => no(Code::PaymentInFlight),
+            Refusal::OrderNotPayable { status } => no(Code::OrderNotPayable).with("order_status", json!(status)),
+            Refusal::AmountMismatch { expected } => no(Code::AmountMismatch).with("expected", json!(expected)),
+            Refusal::CancelClosed { cancel_until } => no(Code::CancelClosed).with("cancel_until", json!(cancel_until)),
+            Refusal::TicketUsed { tickets } => no(Code::TicketUsed).with("tickets", json!(tickets)),
+            Refusal::TicketVoid => no(Code::TicketVoid),
+            Refusal::NotInReview { status } => no(Code::NotInReview).with("order_status", json!(status)),
+            Refusal::RulingUnfit => no(Code::RulingUnfit),
+            Refusal::PerformanceCancelled => no(Code::PerformanceCancelled),
+            Refusal::CouponNotUsable { reason } => no(Code::CouponNotUsable).with("reason", json!(reason)),
             Refusal::CouponSoldOut => no(Code::CouponSoldOut),
             Refusal::CouponAlreadyIssued { serial } => no(Code::CouponAlreadyIssued).with("serial", json!(serial)),
             Refusal::CouponNotOpen { opens_at, at } => {

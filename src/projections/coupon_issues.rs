@@ -64,7 +64,7 @@ impl Projection for CouponIssues {
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
         let Event::Coupon(event) = &fact.event else { return Ok(()) };
         match event {
-            CouponEvent::Created(_) => {}
+            CouponEvent::Created(_) | CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => {}
             CouponEvent::Issued(issued) => rows.put(IssueRow {
                 coupon_id: coupon(fact),
                 serial: issued.serial,

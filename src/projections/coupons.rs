@@ -101,6 +101,8 @@ impl Projection for Coupons {
             CouponEvent::Created(new) => created(fact, new, rows),
             CouponEvent::Issued(_) => issued(fact, rows),
             CouponEvent::Revoked(_) => revoked(fact, rows),
+            // What a member does with a coupon is not counted here.
+            CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => Ok(()),
         }
     }
 }

@@ -132,6 +132,7 @@ impl Projection for Orders {
             // No arm for "all others" here: a new fact of an order cannot be forgotten.
             Event::Order(OrderEvent::Expired(_)) => change(fact, rows, |row| row.status = status::EXPIRED.into()),
             Event::Order(OrderEvent::Cancelled(_)) => change(fact, rows, |row| row.status = status::CANCELLED.into()),
+            Event::Order(_) => Ok(()),
             Event::Seat(SeatEvent::Sold(seat)) => sold(fact, seat, rows),
             Event::Seat(SeatEvent::Released(seat)) => released(fact, seat, rows),
             Event::Seat(SeatEvent::Held(_) | SeatEvent::Blocked(_) | SeatEvent::Unblocked(_))

@@ -109,6 +109,9 @@ impl Projection for Performances {
             Event::Performance(PerformanceEvent::Scheduled(terms)) => scheduled(fact, terms, rows),
             Event::Performance(PerformanceEvent::Paused(_)) => own(fact, rows, |row| row.paused = true),
             Event::Performance(PerformanceEvent::Resumed(_)) => own(fact, rows, |row| row.paused = false),
+            Event::Performance(
+                PerformanceEvent::Changed(_) | PerformanceEvent::Cancelled(_) | PerformanceEvent::CalledOff(_),
+            ) => own(fact, rows, |_| {}),
             // The seats themselves say so too, and are counted by that.
             Event::Performance(PerformanceEvent::SeatsBlocked(_) | PerformanceEvent::SeatsUnblocked(_)) => {
                 own(fact, rows, |_| {})

@@ -18,6 +18,7 @@ pub(super) enum Line {
     Created(Arc<Created>),
     Issued { account_id: AccountId, serial: u64, command: CommandId },
     Revoked { account_id: AccountId, serial: u64, command: CommandId },
+    Passed,
 }
 
 /// Lines of facts that follow each other.
@@ -38,6 +39,7 @@ impl Line {
             CouponEvent::Revoked(revoked) => {
                 Self::Revoked { account_id: revoked.account_id.clone(), serial: revoked.serial, command }
             }
+            CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => Self::Passed,
         }
     }
 }
@@ -54,6 +56,7 @@ pub(super) fn apply(state: &mut State, version: Version, line: Line) {
             state.revocations.insert(serial, Revocation { command, version });
             state.take_back(&account_id, serial);
         }
+        Line::Passed => {}
     }
 }
 

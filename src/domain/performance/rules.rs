@@ -107,6 +107,7 @@ impl Aggregate for Performance {
                 state.set_paused(false);
                 *body
             }
+            PerformanceEvent::Changed(_) | PerformanceEvent::Cancelled(_) | PerformanceEvent::CalledOff(_) => return,
             PerformanceEvent::SeatsBlocked(blocked) => blocked.body,
             PerformanceEvent::SeatsUnblocked(unblocked) => unblocked.body,
         };

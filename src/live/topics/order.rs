@@ -105,6 +105,7 @@ impl OrderView {
             OrderEvent::Placed(placed) => *self = Self::placed(placed, at, position),
             OrderEvent::Expired(_) => self.status = OrderStatus::Expired,
             OrderEvent::Cancelled(_) => self.status = OrderStatus::Cancelled,
+            _ => {}
         }
         self.at = at;
         self.position = position;
