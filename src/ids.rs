@@ -328,6 +328,8 @@ impl Serialize for LogPosition {
 #[serde(transparent)]
 pub struct StreamId(Arc<str>);
 
+const PROCESS: &str = "process/";
+
 impl StreamId {
     #[must_use]
     pub fn seat(performance: &PerformanceId, seat: &SeatId) -> Self {
@@ -347,6 +349,18 @@ impl StreamId {
     #[must_use]
     pub fn store(id: &StoreId) -> Self {
         Self(format!("store/{id}").into())
+    }
+
+    /// The name under which a stream's wait for the world outside stands among the timers.
+    #[must_use]
+    pub fn process(of: &Self) -> Self {
+        Self(format!("{PROCESS}{of}").into())
+    }
+
+    /// The stream that waits, if this is the name of a wait.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Self> {
+        self.0.strip_prefix(PROCESS).map(|stream| Self(stream.into()))
     }
 
     #[must_use]

@@ -279,11 +279,25 @@ pub const PSP_CONNECT_TIME: Duration = Duration::from_secs(3);
 /// What an operator may choose for one call, in milliseconds. A card network may take half a minute.
 pub const PSP_CALL_MILLIS_MIN: u64 = 100;
 pub const PSP_CALL_MILLIS_MAX: u64 = 60_000;
+/// Characters of a refusal's code that are kept.
+pub const PSP_CODE_CHARS: usize = 64;
 /// Characters of the reason that goes with a refund: the provider's own maximum.
 pub const PSP_REASON_CHARS: usize = 200;
 /// Characters of a refund's id, which the reason carries.
 pub const REFUND_ID_CHARS: usize = 64;
 const _: () = assert!(REFUND_ID_CHARS + 3 < PSP_REASON_CHARS, "the refund's id always fits into the reason");
+
+/// Streams that processes work on at once; beyond it no new payment is begun.
+pub const PROCESSES: usize = 20_000;
+/// A call to the outside whose outcome is not known is followed by a look after this, then after twice as long, and so on.
+pub const PROCESS_BACKOFF: Duration = Duration::from_millis(200);
+pub const PROCESS_BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// What people look at is looked at that often beside them.
+pub const REVIEW_LOOK: Duration = Duration::from_secs(60);
+/// Hints of the payment provider that are followed at once; others are dropped, as they may be.
+pub const HINTS: usize = 64;
+/// Orders of a cancelled performance that are ended at once.
+pub const CALL_OFF_AT_ONCE: usize = 64;
 
 /// The simulated provider keeps the answer to an idempotency key that long, as the real one does.
 pub const SIMULATOR_KEY_MEMORY: Duration = Duration::from_secs(15 * 86_400);

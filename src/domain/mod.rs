@@ -145,6 +145,12 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Since when has the world outside been waited for, if it is? A process is told of the stream from that moment on,
+    /// again after each restart, until this says that there is nothing left to do.
+    fn waits_since(_state: &Self::State) -> Option<Timestamp> {
+        None
+    }
+
     fn notice(_state: &Self::State) -> Option<Arc<Self::Notice>> {
         None
     }

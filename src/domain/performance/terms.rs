@@ -37,6 +37,7 @@ pub struct Terms {
     pub hold_seconds: u32,
     pub layout: Arc<Layout>,
     pub paused: bool,
+    pub cancelled: bool,
 }
 
 /// One seat of the house, under the terms of the sale.
@@ -68,6 +69,7 @@ impl Terms {
             hold_seconds: scheduled.hold_seconds,
             layout: Arc::new(Layout::new(scheduled.layout.clone())),
             paused: false,
+            cancelled: false,
         }
     }
 
