@@ -9,7 +9,7 @@ use super::table::{Row, Table, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
 use crate::events::{CouponEvent, Event};
 use crate::fault::Fault;
-use crate::ids::{AccountId, CouponId, LogPosition, TaskId};
+use crate::ids::{AccountId, CouponId, LogPosition, OrderId, TaskId};
 use crate::timestamp::Timestamp;
 
 // Rows
@@ -22,6 +22,10 @@ table! {
         account: AccountId,
         issued_at: Timestamp,
         revoked: bool,
+        /// The order that has it now; a revoked one stays with its order.
+        order_id: Option<OrderId>,
+        /// That order was completed.
+        used: bool,
         /// Of the last fact about this issue.
         position: LogPosition,
     }
@@ -37,7 +41,7 @@ impl Projection for CouponIssues {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Schema {
@@ -56,29 +60,44 @@ impl Projection for CouponIssues {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        if let Event::Coupon(CouponEvent::Revoked(revoked)) = &fact.event {
-            needed.row::<IssueRow>(IssueRow::key(coupon(fact), revoked.serial));
-        }
+        let Event::Coupon(event) = &fact.event else { return };
+        let serial = match event {
+            CouponEvent::Created(_) | CouponEvent::Issued(_) => return,
+            CouponEvent::Revoked(revoked) => revoked.serial,
+            CouponEvent::Reserved(reserved) => reserved.serial,
+            CouponEvent::Used(used) => used.serial,
+            CouponEvent::Returned(returned) => returned.serial,
+        };
+        needed.row::<IssueRow>(IssueRow::key(coupon(fact), serial));
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
         let Event::Coupon(event) = &fact.event else { return Ok(()) };
-        match event {
-            CouponEvent::Created(_) | CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => {}
-            CouponEvent::Issued(issued) => rows.put(IssueRow {
+        let issue = |serial: u64| rows.expect::<IssueRow>(&IssueRow::key(coupon(fact), serial));
+        let row = match event {
+            CouponEvent::Created(_) => return Ok(()),
+            CouponEvent::Issued(issued) => IssueRow {
                 coupon_id: coupon(fact),
                 serial: issued.serial,
                 task_id: issued.task_id.clone(),
                 account: issued.account_id.clone(),
                 issued_at: fact.at(),
                 revoked: false,
+                order_id: None,
+                used: false,
                 position: fact.position(),
-            }),
-            CouponEvent::Revoked(revoked) => {
-                let issue: IssueRow = rows.expect(&IssueRow::key(coupon(fact), revoked.serial))?;
-                rows.put(IssueRow { revoked: true, position: fact.position(), ..issue });
+            },
+            CouponEvent::Revoked(revoked) => IssueRow { revoked: true, ..issue(revoked.serial)? },
+            CouponEvent::Reserved(reserved) => {
+                let order_id = Some(reserved.order_id.clone());
+                IssueRow { order_id, used: false, ..issue(reserved.serial)? }
             }
-        }
+            CouponEvent::Used(used) => {
+                IssueRow { order_id: Some(used.order_id.clone()), used: true, ..issue(used.serial)? }
+            }
+            CouponEvent::Returned(returned) => IssueRow { order_id: None, used: false, ..issue(returned.serial)? },
+        };
+        rows.put(IssueRow { position: fact.position(), ..row });
         Ok(())
     }
 }
