@@ -231,22 +231,11 @@ impl Create {
         )?;
         require(self.opens_at < self.closes_at, "/closes_at", "must be after opens_at")?;
         require(self.opens_at < self.valid_until, "/valid_until", "must be after opens_at")?;
-        check_discount(&self.discount)?;
+        discount::check(&self.discount)?;
         let mut seen = HashSet::new();
         match self.shows.iter().position(|show| !seen.insert(show)) {
             Some(i) => Err(invalid(format!("/shows/{i}"), "is named twice")),
             None => Ok(()),
-        }
-    }
-}
-
-fn check_discount(discount: &Discount) -> Result<(), Refusal> {
-    match discount {
-        Discount::Amount { value, .. } => require(*value > Amount::ZERO, "/discount/value", "must be at least 1"),
-        Discount::Percent { value, currency, max_amount, min_amount } => {
-            require((1..=100).contains(value), "/discount/value", "must be 1 to 100")?;
-            let bounded = max_amount.is_some() || min_amount.is_some();
-            require(currency.is_some() || !bounded, "/discount/currency", "is needed where amounts are given")
         }
     }
 }

@@ -131,9 +131,54 @@ pub async fn of_coupon(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::coupon::{Issued, Revoked};
+    use crate::events::coupon::{Issued, Reserved, Returned, Revoked, Used};
     use crate::ids::{Hash16, StreamId};
     use crate::projections::testing::{Shelf, Story, order_of_partitions_does_not_matter};
+
+    #[test]
+    fn an_issue_is_a_row_that_orders_mark() {
+        let (coupon, task_id) = (CouponId::derive(&Hash16([7; 16])), TaskId::new("ct_7_1"));
+        let (account_id, serial) = (AccountId::new("m1"), 1);
+        let (first, second) = (OrderId::new("o0_1"), OrderId::new("o0_2"));
+        let told = |event: CouponEvent| (StreamId::coupon(&coupon), event.into());
+        let issued = || Issued { account_id: account_id.clone(), serial, task_id: task_id.clone() };
+        let reserved = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Reserved { account_id, serial, task_id, order_id: order.clone(), until: Timestamp(99) }.into())
+        };
+        let used = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Used { account_id, serial, task_id, order_id: order.clone() }.into())
+        };
+        let returned = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Returned { account_id, serial, task_id, order_id: order.clone() }.into())
+        };
+        let revoked = told(Revoked { account_id: account_id.clone(), serial, task_id: task_id.clone() }.into());
+        let steps = [
+            (told(issued().into()), (None, false, false)),
+            (reserved(&first), (Some(&first), false, false)),
+            (returned(&first), (None, false, false)),
+            (reserved(&second), (Some(&second), false, false)),
+            (used(&second), (Some(&second), true, false)),
+            (revoked, (Some(&second), true, true)),
+            (returned(&second), (None, false, true)),
+        ];
+        let mut story = Story::default();
+        let mut shelf = Shelf::default();
+        for (at, (fact, expected)) in (10..).zip(steps) {
+            story.unit(at, [fact]);
+            let fact = &story.facts[story.facts.len() - 1];
+            shelf.apply(&CouponIssues, fact).expect("it fits");
+            let rows = shelf.rows::<IssueRow>();
+            let [row] = rows.as_slice() else { panic!("one issue, but: {rows:?}") };
+            assert_eq!((row.order_id.as_ref(), row.used, row.revoked), expected, "at {at}");
+            assert_eq!((row.issued_at, &row.position), (Timestamp(10), &fact.position()), "at {at}");
+        }
+        let mut stray = Story::default();
+        stray.unit(1, [reserved(&first)]);
+        assert!(Shelf::default().apply(&CouponIssues, &stray.facts[0]).is_err(), "it was never issued");
+    }
 
     #[test]
     fn an_issue_is_a_row_that_a_revocation_marks() {

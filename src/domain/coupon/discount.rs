@@ -4,6 +4,7 @@
 
 use super::engagement::not_usable;
 use crate::domain::Refusal;
+use crate::domain::checks::require;
 use crate::events::coupon::Discount;
 use crate::ids::{ShowId, TaskId};
 use crate::money::{Amount, Currency};
@@ -59,4 +60,16 @@ impl Claim {
 /// Rounded down. The product fits: an amount has 53 bits, the percentage 8.
 fn percent(subtotal: Amount, value: u8) -> Amount {
     Amount::new(subtotal.minor() * u64::from(value) / 100).unwrap_or(subtotal)
+}
+
+/// Does a new coupon promise something that can be computed?
+pub(super) fn check(discount: &Discount) -> Result<(), Refusal> {
+    match discount {
+        Discount::Amount { value, .. } => require(*value > Amount::ZERO, "/discount/value", "must be at least 1"),
+        Discount::Percent { value, currency, max_amount, min_amount } => {
+            require((1..=100).contains(value), "/discount/value", "must be 1 to 100")?;
+            let bounded = max_amount.is_some() || min_amount.is_some();
+            require(currency.is_some() || !bounded, "/discount/currency", "is needed where amounts are given")
+        }
+    }
 }

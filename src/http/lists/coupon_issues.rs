@@ -144,3 +144,35 @@ pub async fn of_coupon(
     let build = listing.of(&reads, "coupon_issues").await?;
     listing.answer(coupon_issues::of_coupon(&*build, id, account, listing.page()).await?, IssueItem::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issue_has_one_status() {
+        let table = [
+            (false, None, false, "issued"),
+            (false, Some("o0_1"), false, "reserved"),
+            (false, Some("o0_1"), true, "used"),
+            (true, None, false, "revoked"),
+            (true, Some("o0_1"), false, "revoked"),
+            (true, Some("o0_1"), true, "revoked"),
+        ];
+        for (revoked, order, used, expected) in table {
+            let row = IssueRow {
+                coupon_id: CouponId::new("cp_1"),
+                serial: 1,
+                task_id: TaskId::new("ct_1_1"),
+                account: AccountId::new("m1"),
+                issued_at: Timestamp(1),
+                revoked,
+                order_id: order.map(OrderId::new),
+                used,
+                position: LogPosition::parse("0:1").expect("a position"),
+            };
+            let item = serde_json::to_value(IssueItem::from(row)).expect("items can be written");
+            assert_eq!((item["status"].as_str(), item["order_id"].as_str()), (Some(expected), order));
+        }
+    }
+}
