@@ -256,6 +256,8 @@ pub const PAYMENT_ATTEMPTS: u32 = 3;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;
+/// A reserved coupon is good for that long to place the order with.
+pub const COUPON_CLAIM: Duration = Duration::from_secs(30);
 /// An idempotency key is remembered at least this long where the thing itself does not remember it for ever.
 pub const KEY_MEMORY: Duration = Duration::from_secs(16 * 86_400);
 /// A store remembers its payments that long; older ones are refused by `paid_at`.

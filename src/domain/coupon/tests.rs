@@ -1,5 +1,8 @@
 //! Does a limited stock go to those who came first? Tables in order of precedence of refusal, and a plain reference.
 
+mod discount;
+mod engagement;
+
 use proptest::prelude::*;
 
 use super::*;
