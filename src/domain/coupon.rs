@@ -290,6 +290,11 @@ impl Aggregate for Coupon {
         digest::absorb(state, digest)
     }
 
+    /// As long as an order may not know that it has a coupon, somebody looks after it.
+    fn waits_since(state: &State) -> Option<Timestamp> {
+        state.has_open().then_some(Timestamp(0))
+    }
+
     fn owner(state: &State) -> Option<AccountId> {
         state.created.as_ref().map(|created| created.owner.clone())
     }

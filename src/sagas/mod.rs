@@ -7,12 +7,13 @@
 
 mod backoff;
 mod call_off;
+mod coupon;
 mod order;
 mod payment;
 mod refund;
 mod runner;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ use tokio_util::task::TaskTracker;
 use crate::actors::Dispatch;
 use crate::clock::Entropy;
 use crate::gateways::payments::SharedPayments;
-use crate::ids::StreamId;
+use crate::ids::{OrderId, StreamId};
 use crate::journal::SharedJournal;
+
+pub use coupon::Placing;
 
 /// What processes are made of.
 pub struct Parts {
@@ -50,6 +53,8 @@ struct Inner {
     hints: Arc<Semaphore>,
     /// Streams for whose next step somebody waits.
     watched: Mutex<HashMap<StreamId, watch::Sender<()>>>,
+    /// Orders that are being placed with a coupon.
+    placing: Mutex<HashSet<OrderId>>,
     /// Wakes the process of a stream from its back-off.
     running: Mutex<HashMap<StreamId, Arc<Notify>>>,
 }
@@ -86,6 +91,7 @@ impl Processes {
             room: Arc::new(Semaphore::new(crate::limits::PROCESSES)),
             hints: Arc::new(Semaphore::new(crate::limits::HINTS)),
             watched: Mutex::default(),
+            placing: Mutex::default(),
             running: Mutex::default(),
             parts,
         }));

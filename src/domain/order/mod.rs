@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::checks::{created_again, invalid, name, require};
+use super::coupon::Claim;
 use super::performance::{Performance, Terms, each_seat, unavailable};
 use super::{Aggregate, Asked, Authority, Decision, Fact, Involved, Refusal, seat};
 use crate::events::OrderEvent;
@@ -56,6 +57,8 @@ pub struct Place {
     pub seats: Vec<SeatId>,
     /// The client's own order number.
     pub reference: Option<String>,
+    /// The coupon that is reserved for this order.
+    pub coupon: Option<Claim>,
 }
 
 // Refusal
@@ -263,16 +266,20 @@ fn decide_place(
     let sum = seats.iter().try_fold(Amount::ZERO, |sum, seat| sum.checked_add(seat.price));
     let subtotal = sum.ok_or_else(|| invalid("/seats", "costs more than can be counted"))?;
     check_sale(terms, asked.at)?;
+    let discount = match &place.coupon {
+        Some(claim) => claim.discount_on(subtotal, terms.currency, &terms.show_id, asked.at)?,
+        None => Amount::ZERO,
+    };
     let placed = Placed {
         order_id: place.order_id.clone(),
         account_id: asked.by.clone(),
         performance_id: place.performance_id.clone(),
         seats,
         subtotal,
-        discount: Amount::ZERO,
-        amount: subtotal,
+        discount,
+        amount: subtotal.checked_sub(discount).unwrap_or_default(),
         currency: terms.currency,
-        coupon_task_id: None,
+        coupon_task_id: place.coupon.as_ref().map(|claim| claim.task_id.clone()),
         reference: place.reference.clone(),
         hold_until: asked.at.plus(Duration::from_secs(u64::from(terms.hold_seconds))),
         owner: terms.owner.clone(),

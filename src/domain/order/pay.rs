@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::refund;
-use super::state::{Outcome, State, Status};
+use super::state::{State, Status};
 use crate::domain::checks::invalid;
 use crate::domain::performance::Terms;
 use crate::domain::{Asked, Decision, Refusal};
@@ -157,8 +157,7 @@ pub(super) fn decide_late(state: &State, late: &Late, asked: &Asked) -> Result<D
     let placed = state.placed.as_ref().ok_or(Refusal::NotFound)?;
     let key = &late.payment_key;
     // The same key may have been tried twice; if any of those tries has the money, it is accounted for.
-    let mut tries = state.attempts.iter().filter(|attempt| attempt.payment_key == *key);
-    if tries.any(|attempt| attempt.outcome != Outcome::Declined) {
+    if !state.is_declined(key) {
         return Ok(Decision::Unchanged);
     }
     let place = state.attempts.iter().rposition(|attempt| attempt.payment_key == *key);

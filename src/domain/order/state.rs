@@ -192,6 +192,13 @@ impl State {
         self.placed.is_some() && self.stage == Stage::Holding && self.open_attempt().is_none()
     }
 
+    /// Has this payment been declined, and no other try with it is known to have the money?
+    #[must_use]
+    pub fn is_declined(&self, key: &PaymentKey) -> bool {
+        let mut tries = self.attempts.iter().filter(|attempt| attempt.payment_key == *key).peekable();
+        tries.peek().is_some() && tries.all(|attempt| attempt.outcome == Outcome::Declined)
+    }
+
     #[must_use]
     pub fn attempts_left(&self) -> u32 {
         let declined = self.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Declined).count();
