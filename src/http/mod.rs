@@ -17,6 +17,7 @@ mod coupons;
 mod document;
 mod lists;
 mod orders;
+mod performance_terms;
 mod performances;
 mod rankings;
 mod seats;
@@ -57,7 +58,9 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(shows::create, lists::shows::list))
         .routes(routes!(shows::get))
         .routes(routes!(performances::create, lists::performances::list))
-        .routes(routes!(performances::get))
+        .routes(routes!(performances::get, performance_terms::change))
+        .routes(routes!(performance_terms::cancel))
+        .routes(routes!(performance_terms::cancellation))
         .routes(routes!(lists::performances::sales))
         .routes(routes!(performances::pause))
         .routes(routes!(performances::resume))

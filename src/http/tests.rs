@@ -137,6 +137,9 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/shows/{id}", "*"),
     ("POST", "/v1/performances", "sa"),
     ("GET", "/v1/performances/{id}", "*"),
+    ("PATCH", "/v1/performances/{id}", "sa"),
+    ("POST", "/v1/performances/{id}/cancel", "sa"),
+    ("GET", "/v1/performances/{id}/cancellation", "sa"),
     ("POST", "/v1/performances/{id}/pause", "sa"),
     ("POST", "/v1/performances/{id}/resume", "sa"),
     ("POST", "/v1/performances/{id}/seats/block", "sa"),
@@ -358,6 +361,12 @@ fn the_document_lists_the_members_of_the_contract() {
             "show_id venue_id starts_at sale_opens_at sale_closes_at cancel_until currency prices \
             max_seats_per_order max_seats_per_member hold_seconds",
         ),
+        (
+            "ChangedTerms",
+            "starts_at sale_opens_at sale_closes_at cancel_until prices max_seats_per_order max_seats_per_member \
+            hold_seconds",
+        ),
+        ("Cancellation", "performance_id status orders refunded pending review position"),
         ("NewOrder", "seats coupon_task_id reference"),
         ("NewCoupon", "name stock per_member opens_at closes_at valid_until discount shows"),
         ("NewDiscount", "kind value currency max_amount min_amount"),

@@ -14,6 +14,7 @@ mod list_coupons;
 mod list_orders;
 mod list_payments;
 mod operators;
+mod performances;
 mod projections;
 mod psp;
 mod sale;
