@@ -21,7 +21,6 @@ use crate::events::CouponEvent;
 use crate::events::coupon::{Created, Discount, Issued, Revoked};
 use crate::ids::{AccountId, CommandId, CouponId, Hash16, OrderId, ShowId, TaskId, Version};
 use crate::limits;
-use crate::money::Amount;
 use crate::timestamp::Timestamp;
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::testing::{Story, Then, check, key, story};
-use crate::money::Currency;
+use crate::money::{Amount, Currency};
 
 fn coupon_id() -> CouponId {
     CouponId::derive(&key("coupon"))

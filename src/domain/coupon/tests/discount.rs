@@ -53,7 +53,7 @@ fn what_is_taken_off() {
 #[test]
 fn where_it_is_good_for_nothing() {
     let other = ["sh_2", "sh_3"];
-    let table: [(&str, Claim, Currency, u64, i64, Result<u64, &str>); 9] = [
+    let table = [
         ("over, and all else wrong", claim(amount(9, Some(500)), &other), usd(), 499, 1_000, Err("expired")),
         ("another show, and more", claim(amount(9, Some(500)), &other), usd(), 499, 999, Err("show")),
         ("another currency, too cheap", claim(amount(9, Some(500)), &[SHOW]), usd(), 499, 999, Err("currency")),

@@ -137,7 +137,7 @@ fn only_its_order_has_a_claim() {
 const MEMBERS: u8 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Free {
+enum Held {
     Free,
     /// By this order, with a claim until then, as of this version.
     Reserved(u8, Timestamp, Version),
@@ -145,7 +145,7 @@ enum Free {
 }
 
 /// What a plain list of states says to a command; what it says happens has happened to the list.
-fn expect(list: &mut [(Free, bool)], step: Step, at: Timestamp, next: Version) -> Then {
+fn expect(list: &mut [(Held, bool)], step: Step, at: Timestamp, next: Version) -> Then {
     let (held, revoked) = &mut list[usize::from(step.member)];
     match (step.does, *held) {
         (Does::Pass, _) => Then::Unchanged,
@@ -154,26 +154,26 @@ fn expect(list: &mut [(Free, bool)], step: Step, at: Timestamp, next: Version) -
             *revoked = true;
             Then::Happens(&["coupon.revoked"])
         }
-        (Does::Reserve, Free::Reserved(order, _, version) | Free::Used(order, version)) if order == step.order => {
+        (Does::Reserve, Held::Reserved(order, _, version) | Held::Used(order, version)) if order == step.order => {
             Then::Replays(version.0)
         }
         (Does::Reserve, _) if *revoked => no("revoked"),
         (Does::Reserve, _) if at >= Timestamp(200_000) => no("expired"),
-        (Does::Reserve, Free::Reserved(..)) => no("reserved"),
-        (Does::Reserve, Free::Used(..)) => no("used"),
-        (Does::Reserve, Free::Free) => {
-            *held = Free::Reserved(step.order, Timestamp(at.0 + 30_000), next);
+        (Does::Reserve, Held::Reserved(..)) => no("reserved"),
+        (Does::Reserve, Held::Used(..)) => no("used"),
+        (Does::Reserve, Held::Free) => {
+            *held = Held::Reserved(step.order, Timestamp(at.0 + 30_000), next);
             Then::Happens(&["coupon.reserved"])
         }
-        (Does::Use, Free::Reserved(order, _, version)) if order == step.order => {
-            *held = Free::Used(order, version);
+        (Does::Use, Held::Reserved(order, _, version)) if order == step.order => {
+            *held = Held::Used(order, version);
             Then::Happens(&["coupon.used"])
         }
-        (Does::Use, Free::Used(order, _)) if order == step.order => Then::Unchanged,
-        (Does::Use, Free::Used(..)) => no("used"),
-        (Does::Use, Free::Reserved(..) | Free::Free) => no("reserved"),
-        (Does::Return, Free::Reserved(order, ..) | Free::Used(order, _)) if order == step.order => {
-            *held = Free::Free;
+        (Does::Use, Held::Used(order, _)) if order == step.order => Then::Unchanged,
+        (Does::Use, Held::Used(..)) => no("used"),
+        (Does::Use, Held::Reserved(..) | Held::Free) => no("reserved"),
+        (Does::Return, Held::Reserved(order, ..) | Held::Used(order, _)) if order == step.order => {
+            *held = Held::Free;
             Then::Happens(&["coupon.returned"])
         }
         (Does::Return, _) => Then::Unchanged,
@@ -230,17 +230,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Every open reservation in the list, by the end of its claim.
-fn open_ones(list: &[(Free, bool)]) -> Vec<(Timestamp, usize, u8)> {
+fn open_ones(list: &[(Held, bool)]) -> Vec<(Timestamp, usize, u8)> {
     let open = list.iter().enumerate().filter_map(|(member, (held, _))| match held {
-        Free::Reserved(order, until, _) => Some((*until, member, *order)),
-        Free::Free | Free::Used(..) => None,
+        Held::Reserved(order, until, _) => Some((*until, member, *order)),
+        Held::Free | Held::Used(..) => None,
     });
     let mut open: Vec<_> = open.collect();
     open.sort_unstable();
     open
 }
 
-fn agree(state: &State, list: &[(Free, bool)], after: Timestamp, now: Timestamp) -> Result<(), TestCaseError> {
+fn agree(state: &State, list: &[(Held, bool)], after: Timestamp, now: Timestamp) -> Result<(), TestCaseError> {
     let open = open_ones(list);
     prop_assert_eq!(state.has_open(), !open.is_empty());
     prop_assert_eq!(state.next_until(after), open.iter().map(|one| one.0).find(|until| *until > after));
@@ -265,7 +265,7 @@ proptest! {
         create.valid_until = Timestamp(200_000);
         let mut coupon = story::<Coupon>().by("seller").key("coupon").at(100);
         let mut log: Vec<(CouponEvent, Asked, Version)> = Vec::new();
-        let mut list = vec![(Free::Free, false); usize::from(MEMBERS)];
+        let mut list = vec![(Held::Free, false); usize::from(MEMBERS)];
         let issues = (0..MEMBERS).map(|member| (ISSUE, format!("m{member}"), format!("m{member}")));
         let begin = std::iter::once((Command::Create(create), "seller".into(), "coupon".into())).chain(issues);
         let told = |coupon: &mut Story<'_, Coupon>, command: &Command, log: &mut Vec<_>| {
