@@ -37,6 +37,7 @@ use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Runner, State};
 use crate::projections::store::{self, Store, StoreError};
+use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
 pub use payments::payments;
@@ -103,8 +104,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
-    // Nothing calls it yet; keys of the wrong kind are told before the sale, not during it.
-    payments(config)?;
+    // Keys of the wrong kind are told before the sale, not during it.
+    let payments = payments(config)?;
     let keys = keys(config, &entropy)?;
     // Ports first: a second server on this machine is told so before it touches the log.
     let listener = listen(&config.server.listen).await?;
@@ -148,15 +149,30 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         roster: if config.projections.run { ROSTER } else { &[] },
     });
     runner.shown().await;
+    let processes = Processes::start(sagas::Parts {
+        dispatch: engine.dispatch(),
+        journal: journal.clone(),
+        payments,
+        entropy: entropy.clone(),
+        patience: Duration::from_secs(config.psp.review_after_seconds),
+        stop: stop.clone(),
+        tracker: watching.clone(),
+    });
     let health = Arc::new(Health::new(engine.lost(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
-    let gauges =
-        Gauges { dispatch: engine.dispatch(), hub: hub.clone(), runner: runner.clone(), metrics: metrics.clone() };
+    let gauges = Gauges {
+        dispatch: engine.dispatch(),
+        hub: hub.clone(),
+        runner: runner.clone(),
+        processes: processes.clone(),
+        metrics: metrics.clone(),
+    };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
         runner: runner.clone(),
+        processes,
         journal: journal.clone(),
         keys: keys.clone(),
         clock,
@@ -382,6 +398,7 @@ struct Gauges {
     dispatch: Dispatch,
     hub: Hub,
     runner: Runner,
+    processes: Processes,
     metrics: PrometheusHandle,
 }
 
@@ -399,6 +416,7 @@ impl Gauges {
                 (telemetry::COMMANDS_IN_FLIGHT, self.dispatch.in_flight()),
                 (telemetry::WATCHERS, self.hub.watchers()),
                 (telemetry::TOPICS, self.hub.topics()),
+                (telemetry::PROCESSES, self.processes.under_way()),
             ];
             for (name, number) in found {
                 metrics::gauge!(name).set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));

@@ -197,6 +197,9 @@ pub const SERIES_POINTS: u64 = 600;
 pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// An answer that waits for the world outside is given after this, whatever is known by then.
+pub const ANSWER_TIME: Duration = Duration::from_millis(9_500);
+const _: () = assert!(ANSWER_TIME.as_millis() < REQUEST_TIME.as_millis(), "it is given before the request ends");
 /// A client that takes longer to send its headers is cut.
 pub const HEADER_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its body is cut.
@@ -281,6 +284,9 @@ pub const PSP_CONNECT_TIME: Duration = Duration::from_secs(3);
 /// What an operator may choose for one call, in milliseconds. A card network may take half a minute.
 pub const PSP_CALL_MILLIS_MIN: u64 = 100;
 pub const PSP_CALL_MILLIS_MAX: u64 = 60_000;
+/// What an operator may choose for the time after which people look at a payment, in seconds.
+pub const REVIEW_SECONDS_MIN: u64 = 1;
+pub const REVIEW_SECONDS_MAX: u64 = 86_400;
 /// Characters of a refusal's code that are kept.
 pub const PSP_CODE_CHARS: usize = 64;
 /// Characters of the reason that goes with a refund: the provider's own maximum.

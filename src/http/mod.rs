@@ -17,15 +17,18 @@ mod coupons;
 mod document;
 mod lists;
 mod orders;
+mod payments;
 mod performance_terms;
 mod performances;
 mod rankings;
+mod reviews;
 mod seats;
 mod shows;
 mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod venues;
 
 use axum::{Router, middleware};
@@ -74,6 +77,13 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::get))
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))
+        .routes(routes!(payments::pay))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::webhook))
+        .routes(routes!(tickets::get))
+        .routes(routes!(tickets::check_in))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::settle))
         .routes(routes!(coupons::create, lists::coupons::list))
         .routes(routes!(lists::coupons::statistics))
         .routes(routes!(lists::coupon_issues::of_coupon))

@@ -15,12 +15,14 @@ use crate::journal::SharedJournal;
 use crate::live::Hub;
 use crate::projections::reads::Reads;
 use crate::projections::runner::Runner;
+use crate::sagas::Processes;
 
 /// What `app` hands over.
 pub struct Handles {
     pub dispatch: Dispatch,
     pub hub: Hub,
     pub runner: Runner,
+    pub processes: Processes,
     pub journal: SharedJournal,
     pub keys: Keys,
     pub clock: Arc<dyn Clock>,
@@ -64,6 +66,7 @@ handles! {
     Dispatch = handles.dispatch;
     Hub = handles.hub;
     Runner = handles.runner;
+    Processes = handles.processes;
     SharedJournal = handles.journal;
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;

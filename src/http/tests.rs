@@ -92,10 +92,20 @@ async fn handles() -> Handles {
         tracker: TaskTracker::new(),
         roster: ROSTER,
     });
+    let processes = Processes::start(sagas::Parts {
+        dispatch: engine.dispatch(),
+        journal: journal.clone(),
+        payments: None,
+        entropy: entropy.clone(),
+        patience: std::time::Duration::from_secs(60),
+        stop: stopping.clone(),
+        tracker: TaskTracker::new(),
+    });
     Handles {
         dispatch: engine.dispatch(),
         hub,
         runner,
+        processes,
         journal,
         keys: keys(),
         clock,
@@ -153,6 +163,13 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/orders/{id}", "mscapd"),
     ("GET", "/v1/orders/{id}/events", "mscapd"),
     ("POST", "/v1/orders/{id}/cancel", "msa"),
+    ("POST", "/v1/orders/{id}/payment", "m"),
+    ("GET", "/v1/orders/{id}/payments", "mscapd"),
+    ("GET", "/v1/tickets/{id}", "msa"),
+    ("POST", "/v1/tickets/{id}/check-in", "sa"),
+    ("POST", "/v1/psp/toss/webhook", "*"),
+    ("GET", "/v1/admin/review", "a"),
+    ("POST", "/v1/admin/review/{id}/settle", "a"),
     ("POST", "/v1/coupons", "sa"),
     ("GET", "/v1/coupons", "*"),
     ("GET", "/v1/coupons/{id}", "*"),
@@ -188,6 +205,7 @@ fn concrete(template: &str) -> String {
         ("shows", "sh_"),
         ("performances", "pf_"),
         ("orders", "o1_"),
+        ("admin", "o1_"),
         ("coupons", "cp_"),
         ("stores", "st_"),
     ];
@@ -271,7 +289,9 @@ async fn keys_are_required_where_the_contract_says() {
         let role = ROLES.iter().find(|(_, letter)| who.contains(*letter)).expect("somebody may").0;
         let bearer = format!("Bearer {}", token(role));
         let body = json_of(send(&app, method, &concrete(template), &[("authorization", &bearer)]).await).await;
-        let required = template.ends_with("/orders") || *template == "/v1/orders/{id}/cancel";
+        let required = template.ends_with("/orders")
+            || *template == "/v1/orders/{id}/cancel"
+            || *template == "/v1/orders/{id}/payment";
         assert_eq!(body["code"] == json!("idempotency-key-required"), required, "{template}: {body}");
     }
 }

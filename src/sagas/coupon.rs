@@ -49,9 +49,8 @@ pub async fn turn(inner: &Arc<Inner>, stream: &StreamId) -> Result<Turn, Fault> 
     loop {
         let partition = dispatch.partition_of(stream).map_err(|refusal| Fault::internal(refusal.to_string()))?;
         let now = dispatch.at(partition);
-        let look = move |state: &coupon::State| {
-            (state.overdue(seen, now), state.next_until(now.max(seen)), state.has_open())
-        };
+        let look =
+            move |state: &coupon::State| (state.overdue(seen, now), state.next_until(now.max(seen)), state.has_open());
         let (overdue, next, open) = match dispatch.read::<Coupon, _>(stream.clone(), look).await {
             Ok(read) => read.value,
             Err(CommandError::Refused(_)) => return Ok(Turn::Over),

@@ -37,7 +37,9 @@ pub enum Command {
     Place(Place),
     Pay(Pay),
     Cancel(Cancel),
-    CheckIn { ticket_id: TicketId },
+    CheckIn {
+        ticket_id: TicketId,
+    },
     /// A person has found out what became of a payment or refund.
     Rule(Rule),
     /// What the deadline does; nobody asks for it.
@@ -46,8 +48,12 @@ pub enum Command {
     Settle(Settle),
     Late(Late),
     Returned(Returned),
-    CallOff { patience: Duration },
-    CouponSettled { used: bool },
+    CallOff {
+        patience: Duration,
+    },
+    CouponSettled {
+        used: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,8 +235,7 @@ fn sell(placed: &Placed) -> Vec<(StreamId, seat::Command)> {
 
 /// The seats of these tickets are free again.
 fn give_back(state: &State, placed: &Placed, tickets: &[TicketId]) -> Vec<(StreamId, seat::Command)> {
-    let release =
-        seat::Command::Release { order_id: placed.order_id.clone(), reason: ReleaseReason::Refunded };
+    let release = seat::Command::Release { order_id: placed.order_id.clone(), reason: ReleaseReason::Refunded };
     let ours = state.tickets.iter().filter(|ticket| tickets.contains(&ticket.ticket_id));
     ours.map(|t| (StreamId::seat(&placed.performance_id, &t.seat_id), release.clone())).collect()
 }

@@ -144,8 +144,7 @@ pub(super) fn money(state: &State, placed: &Placed, attempt: u32, psp_reference:
 pub(super) fn declined(state: &State, placed: &Placed, attempt: u32, psp_code: &str) -> Vec<OrderEvent> {
     let order_id = placed.order_id.clone();
     let psp_code = psp_code.chars().take(limits::PSP_CODE_CHARS).collect();
-    let mut events =
-        vec![Declined { order_id: order_id.clone(), attempt, amount: placed.amount, psp_code }.into()];
+    let mut events = vec![Declined { order_id: order_id.clone(), attempt, amount: placed.amount, psp_code }.into()];
     if state.attempts_left() <= 1 {
         events.push(Failed { order_id }.into());
     }
@@ -162,14 +161,19 @@ pub(super) fn decide_late(state: &State, late: &Late, asked: &Asked) -> Result<D
     }
     let place = state.attempts.iter().rposition(|attempt| attempt.payment_key == *key);
     let Some(attempt) = place.and_then(|place| u32::try_from(place + 1).ok()) else { return Ok(Decision::Unchanged) };
-    let back = refund::request(state, placed, refund::Wanted {
-        attempt,
-        amount: placed.amount,
-        whole: true,
-        tickets: Vec::new(),
-        why: RefundReason::TooLate,
-        patience: late.patience,
-    }, asked);
+    let back = refund::request(
+        state,
+        placed,
+        refund::Wanted {
+            attempt,
+            amount: placed.amount,
+            whole: true,
+            tickets: Vec::new(),
+            why: RefundReason::TooLate,
+            patience: late.patience,
+        },
+        asked,
+    );
     Ok(Decision::Append(vec![money(state, placed, attempt, &late.psp_reference).into(), back.into()]))
 }
 

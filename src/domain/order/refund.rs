@@ -33,9 +33,13 @@ pub struct Returned {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    Done { psp_reference: Option<String> },
+    Done {
+        psp_reference: Option<String>,
+    },
     /// It will not give the money back by being asked again.
-    Refused { psp_code: String },
+    Refused {
+        psp_code: String,
+    },
 }
 
 /// What a person found out.
@@ -246,9 +250,7 @@ pub(super) fn decide_rule(state: &State, rule: &Rule, asked: &Asked) -> Result<D
     };
     let reference = rule.psp_reference.clone().unwrap_or_else(|| BY_HAND.to_owned());
     let follows: Vec<OrderEvent> = match (about, rule.ruling) {
-        (ReviewOf::Payment { attempt }, Ruling::Captured) => {
-            pay::captured(state, placed, *attempt, &reference, asked)
-        }
+        (ReviewOf::Payment { attempt }, Ruling::Captured) => pay::captured(state, placed, *attempt, &reference, asked),
         (ReviewOf::Payment { attempt }, Ruling::NotCaptured) => pay::declined(state, placed, *attempt, BY_HAND),
         (ReviewOf::Payment { attempt }, Ruling::Refunded) => taken_and_back(state, placed, *attempt, rule, asked),
         (ReviewOf::Refund { .. }, Ruling::Captured) => Vec::new(),

@@ -129,7 +129,11 @@ pub enum Step {
     Pay(PayStep),
     Refund(RefundStep),
     /// Tell the coupon how the order ended.
-    Coupon { task_id: TaskId, account_id: AccountId, used: bool },
+    Coupon {
+        task_id: TaskId,
+        account_id: AccountId,
+        used: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -160,6 +160,11 @@ impl Aggregate for Performance {
         state.terms.clone()
     }
 
+    /// A cancelled performance waits until all of its orders have ended.
+    fn waits_since(state: &State) -> Option<Timestamp> {
+        state.cancelled_at.filter(|_| state.calling_off())
+    }
+
     fn owner(state: &State) -> Option<AccountId> {
         state.terms.as_ref().map(|terms| terms.owner.clone())
     }

@@ -185,7 +185,7 @@ pub async fn of_performance(
     answer(&listing, &reads, wanted).await
 }
 
-async fn answer(listing: &Listing, reads: &Reads, wanted: Wanted) -> Answered {
+pub(in crate::http) async fn answer(listing: &Listing, reads: &Reads, wanted: Wanted) -> Answered {
     let build = listing.of(reads, "orders").await?;
     let listed = orders::list(&*build, wanted, listing.page()).await?;
     let mut tickets = tickets_of(&*build, &listed.rows).await?;
