@@ -224,6 +224,12 @@ impl Psp {
         self.client.get("/ledger").await.expect(200).body
     }
 
+    /// How often anybody has looked at a payment since the provider started.
+    pub async fn looks(&self) -> usize {
+        let calls = self.client.get("/calls").await.expect(200).body;
+        calls["calls"].as_array().expect("calls").iter().filter(|call| call["method"] == "GET").count()
+    }
+
     /// What was taken and not given back, of everybody.
     pub async fn net(&self) -> u64 {
         number(&self.ledger().await, "net")
