@@ -113,8 +113,9 @@ async fn pay_at_the_last_moment(client: Client, path: String, round: usize) -> (
     let placed = client.key(&seat).post(&path, &json!({"seats": [seat]})).await.expect(201);
     let (order, due) = (placed.str("order_id"), placed.str("hold_expires_at"));
     let due = Timestamp::parse(&due).expect("a time");
-    // From 100 ms before to 20 ms after; the request takes its time, too.
-    moment(due.minus(Duration::from_millis(100)).plus(Duration::from_millis(round as u64 * 37 % 120))).await;
+    // From 460 ms before to 20 ms after, most of them near; the request takes its time, too.
+    let early = (round as u64 % 32).pow(2) / 2;
+    moment(due.plus(Duration::from_millis(20)).minus(Duration::from_millis(early))).await;
     let body = json!({"payment_key": format!("pk_{round}"), "amount": 50_000});
     let path = format!("/v1/orders/{order}/payment");
     let client = client.key("pay");
@@ -132,7 +133,9 @@ async fn pay_at_the_last_moment(client: Client, path: String, round: usize) -> (
 #[tokio::test]
 async fn holds_run_out_while_they_are_paid_for() {
     let change = |body: &mut Value| body["hold_seconds"] = json!(5);
-    let shop = Shop::open(Plan { seats: ROUNDS, change, ..Plan::default() }).await;
+    // Money that was asked for in time may come when the hold would have been over.
+    let script = "[random]\nseed = 3\nms = 300\nconfirm = { delay = 0.3, done-reset = 0.05 }\n";
+    let shop = Shop::open(Plan { seats: ROUNDS, change, script, ..Plan::default() }).await;
     let tokens = shop.home.tokens("fan", "member", ROUNDS);
     let path = format!("/v1/performances/{}/orders", shop.performance);
     let rounds = tokens.into_iter().enumerate().map(|(round, token)| {
@@ -152,7 +155,7 @@ async fn holds_run_out_while_they_are_paid_for() {
 }
 
 /// Orders of a performance that is cancelled.
-const CALLED_OFF: usize = 2_000;
+const CALLED_OFF: usize = 10_000;
 /// Buyers at work at once.
 const AT_ONCE: usize = 64;
 
@@ -180,7 +183,11 @@ async fn a_performance_is_cancelled_and_the_server_dies_while_money_goes_back() 
     let shop = shop.crash().await;
     let left = shop.psp.net().await;
     assert!(left > 0, "it died too late to show anything");
-    until("all money to be back", || shop.psp.net(), |net| *net == 0).await;
+    // However long it takes: as long as it goes on.
+    let mut left = left;
+    while left > 0 {
+        left = until("more money to go back", || shop.psp.net(), |net| *net < left).await;
+    }
     let path = format!("/v1/performances/{}/cancellation", shop.performance);
     let over = until("it to be over", || shop.seller.get(&path), |answer| answer.body["pending"] == 0).await;
     assert_eq!(
