@@ -81,6 +81,10 @@ fn read<T: Input>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem> {
     if !is_json(headers) {
         return Err(Problem::new(Code::UnsupportedMediaType, "the body must be application/json"));
     }
+    // The parser takes a list for an object whose members are in order; members have names.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(Code::MalformedBody, "the body must be an object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::MalformedBody, excerpt(&error.to_string())))
 }
 
