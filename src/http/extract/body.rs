@@ -130,11 +130,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_json_that_fits_exactly_is_read() {
-        let deep = "[".repeat(900);
+        let deep = "{\"nested\":".repeat(90);
         let table: &[(&str, &[u8])] = &[
             ("syntax", b"{\"name\":"),
             ("nothing", b""),
             ("null", b"null"),
+            ("a list", b" [\"a\", 1, null]"),
             ("trailing data", b"{\"name\":\"a\",\"amount\":1} {}"),
             ("unknown member", b"{\"name\":\"a\",\"amount\":1,\"price\":2}"),
             ("repeated member", b"{\"name\":\"a\",\"amount\":1,\"amount\":1}"),
