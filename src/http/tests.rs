@@ -28,6 +28,7 @@ use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::open::Target;
 use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
+use crate::sagas::{self, Processes};
 use crate::projections::ROSTER;
 use crate::projections::runner::{self, Runner};
 use crate::projections::store;
