@@ -17,6 +17,7 @@ mod operators;
 mod performances;
 mod projections;
 mod psp;
+mod purchase_crash;
 mod sale;
 mod stores;
 mod streams;

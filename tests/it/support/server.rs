@@ -27,6 +27,8 @@ pub fn onsale(args: &[&str]) -> Output {
 pub struct Home {
     pub dir: tempfile::TempDir,
     database: Option<postgres::Database>,
+    /// Further options of every command.
+    pub extra: Vec<String>,
 }
 
 impl Home {
@@ -36,7 +38,7 @@ impl Home {
             Kind::Sqlite => None,
             Kind::Postgres => Some(postgres::empty_database().await),
         };
-        let home = Self { dir, database };
+        let home = Self { dir, database, extra: Vec::new() };
         if kind == Kind::Postgres {
             let output = home.run(&["migrate"]);
             assert!(output.status.success(), "migrate failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -62,6 +64,7 @@ impl Home {
         if let Some(url) = self.database_url() {
             options.extend(["--database-url".to_owned(), url]);
         }
+        options.extend(self.extra.clone());
         options
     }
 
