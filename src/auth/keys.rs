@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Entropy;
@@ -17,6 +19,8 @@ use crate::limits;
 
 /// The file within the data directory.
 pub const FILE: &str = "keys.json";
+/// The key of ticket codes.
+pub const CODE_FILE: &str = "ticket_code.key";
 const OWNER_ONLY: u32 = 0o600;
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum KeyError {
     Example { name: &'static str },
     #[error("the keys for access tokens and for stream tickets must differ")]
     Same,
+    #[error("auth.ticket_code_key must be the base64 of 32 random bytes")]
+    BadSeed,
 }
 
 /// Bytes that sign, with the name by which a token's header may refer to them.
@@ -86,6 +92,77 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({})", self.id)
     }
+}
+
+/// The seed of the Ed25519 key that signs ticket codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GateKey([u8; 32]);
+
+impl GateKey {
+    /// From the configuration: the base64 of 32 bytes.
+    pub fn chosen(text: &str) -> Result<Self, KeyError> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| KeyError::BadSeed)?;
+        let seed: [u8; 32] = bytes.try_into().map_err(|_| KeyError::BadSeed)?;
+        if seed.iter().collect::<std::collections::BTreeSet<_>>().len() < 8 {
+            return Err(KeyError::BadSeed);
+        }
+        Ok(Self(seed))
+    }
+
+    #[must_use]
+    pub fn random(entropy: &Entropy) -> Self {
+        let mut seed = [0; 32];
+        entropy.fill(&mut seed);
+        Self(seed)
+    }
+
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From a file of its own beside the other keys, so that an older data directory gets one too.
+    pub fn load_or_create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
+        let path = directory.join(CODE_FILE);
+        if !path.exists() {
+            publish(&path, &format!("{}\n", STANDARD.encode(Self::random(entropy).0)), entropy)?;
+        }
+        let text = read_private(&path)?;
+        Self::chosen(&text).map_err(|_| KeyError::Malformed { path: path.display().to_string() })
+    }
+}
+
+impl fmt::Debug for GateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GateKey")
+    }
+}
+
+/// Writes a file for the owner alone; one that another process put there first stays.
+fn publish(path: &Path, text: &str, entropy: &Entropy) -> Result<(), KeyError> {
+    let partial = path.with_extension(entropy.hash16().to_string());
+    let failed = |source| KeyError::File { path: path.display().to_string(), source };
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&partial).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let linked = std::fs::hard_link(&partial, path);
+    std::fs::remove_file(&partial).map_err(failed)?;
+    match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed(e)),
+        _ => Ok(()),
+    }
+}
+
+fn read_private(path: &Path) -> Result<String, KeyError> {
+    let name = path.display().to_string();
+    let failed = |source| KeyError::File { path: name.clone(), source };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(KeyError::TooOpen { path: name });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
 }
 
 /// All keys of a node.

@@ -18,6 +18,7 @@ mod document;
 mod lists;
 mod orders;
 mod performances;
+mod qr;
 mod rankings;
 mod seats;
 mod shows;
