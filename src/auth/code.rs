@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::keys::{GateKey, KeyError};
+use super::keys::GateKey;
 use super::token::ISSUER;
 
 const TYPE: &str = "onsale-ticket+jwt";
@@ -41,12 +41,13 @@ pub struct TicketCode {
 }
 
 impl TicketCode {
-    pub fn new(key: &GateKey) -> Result<Self, KeyError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(key.seed()).map_err(|_| KeyError::BadSeed)?;
+    #[must_use]
+    pub fn new(key: &GateKey) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(key.seed()).expect("any 32 bytes are an Ed25519 seed");
         let mut id = crate::ids::Hash16::of("ticket code key id", &[pair.public_key().as_ref()]).to_string();
         id.truncate(16);
         let header = json!({"alg": "EdDSA", "kid": id, "typ": TYPE}).to_string();
-        Ok(Self { pair, id, header: URL_SAFE_NO_PAD.encode(header) })
+        Self { pair, id, header: URL_SAFE_NO_PAD.encode(header) }
     }
 
     /// The code of a ticket, always the same.
@@ -88,7 +89,7 @@ mod tests {
     use crate::clock::Entropy;
 
     fn codes(seed: u64) -> TicketCode {
-        TicketCode::new(&GateKey::random(&Entropy::seeded(seed))).expect("any 32 bytes are a seed")
+        TicketCode::new(&GateKey::random(&Entropy::seeded(seed)))
     }
 
     fn claims() -> Claims {

@@ -127,6 +127,11 @@ impl GateKey {
         if !path.exists() {
             publish(&path, &format!("{}\n", STANDARD.encode(Self::random(entropy).0)), entropy)?;
         }
+        Self::load(directory)
+    }
+
+    fn load(directory: &Path) -> Result<Self, KeyError> {
+        let path = directory.join(CODE_FILE);
         let text = read_private(&path)?;
         Self::chosen(&text).map_err(|_| KeyError::Malformed { path: path.display().to_string() })
     }
@@ -170,6 +175,8 @@ fn read_private(path: &Path) -> Result<String, KeyError> {
 pub struct Keys {
     pub access: Secret,
     pub tickets: Secret,
+    /// Signs ticket codes; gates hold the public half.
+    pub codes: GateKey,
 }
 
 /// The file's content: hexadecimal digits.
@@ -182,61 +189,38 @@ struct Stored {
 
 impl Keys {
     /// From the configuration, for nodes that share their keys.
-    pub fn configured(access: &str, tickets: &str) -> Result<Self, KeyError> {
+    pub fn configured(access: &str, tickets: &str, codes: GateKey) -> Result<Self, KeyError> {
         if access == tickets {
             return Err(KeyError::Same);
         }
         Ok(Self {
             access: Secret::chosen("auth.access_key", access)?,
             tickets: Secret::chosen("auth.ticket_key", tickets)?,
+            codes,
         })
     }
 
     #[must_use]
     pub fn random(entropy: &Entropy) -> Self {
-        Self { access: Secret::random(entropy), tickets: Secret::random(entropy) }
+        Self { access: Secret::random(entropy), tickets: Secret::random(entropy), codes: GateKey::random(entropy) }
     }
 
     /// From the data directory; made there, readable by the owner alone, when it has none yet.
     pub fn load_or_create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
-        match Self::load(directory) {
-            Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Self::create(directory, entropy)
-            }
-            other => other,
+        let path = directory.join(FILE);
+        if !path.exists() {
+            publish(&path, &Self::random(entropy).to_json(), entropy)?;
         }
+        GateKey::load_or_create(directory, entropy)?;
+        Self::load(directory)
     }
 
     /// From the data directory, as a tool beside the server does.
     pub fn load(directory: &Path) -> Result<Self, KeyError> {
         let path = directory.join(FILE);
-        let name = path.display().to_string();
-        let failed = |source| KeyError::File { path: name.clone(), source };
-        let mut file = std::fs::File::open(&path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::TooOpen { path: name });
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
-        Self::from_json(&text).ok_or(KeyError::Malformed { path: name })
-    }
-
-    fn create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
-        let keys = Self::random(entropy);
-        let path = directory.join(FILE);
-        let partial = directory.join(format!("{FILE}.{}", entropy.hash16()));
-        let failed = |source| KeyError::File { path: path.display().to_string(), source };
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&partial).map_err(failed)?;
-        file.write_all(keys.to_json().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        // A link does not replace: of two processes that start at once, the second takes the first one's keys.
-        let linked = std::fs::hard_link(&partial, &path);
-        std::fs::remove_file(&partial).map_err(failed)?;
-        match linked {
-            Ok(()) => Ok(keys),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Self::load(directory),
-            Err(e) => Err(failed(e)),
-        }
+        let codes = GateKey::load(directory)?;
+        let text = read_private(&path)?;
+        Self::from_json(&text, codes).ok_or_else(|| KeyError::Malformed { path: path.display().to_string() })
     }
 
     fn to_json(&self) -> String {
@@ -244,9 +228,13 @@ impl Keys {
         format!("{{\"access\":\"{}\",\"tickets\":\"{}\"}}\n", hex(&self.access), hex(&self.tickets))
     }
 
-    fn from_json(text: &str) -> Option<Self> {
+    fn from_json(text: &str, codes: GateKey) -> Option<Self> {
         let stored: Stored = serde_json::from_str(text).ok()?;
-        Some(Self { access: Secret::of(from_hex(&stored.access)?), tickets: Secret::of(from_hex(&stored.tickets)?) })
+        Some(Self {
+            access: Secret::of(from_hex(&stored.access)?),
+            tickets: Secret::of(from_hex(&stored.tickets)?),
+            codes,
+        })
     }
 }
 
@@ -297,18 +285,38 @@ mod tests {
         std::fs::remove_dir_all(directory).expect("ours");
     }
 
+    fn gate() -> GateKey {
+        GateKey::random(&Entropy::seeded(1))
+    }
+
+    #[test]
+    fn an_older_data_directory_gets_a_code_key_and_malformed_ones_are_not_printed() {
+        let directory = directory();
+        let first = Keys::load_or_create(&directory, &Entropy::from_system()).expect("a writable directory");
+        std::fs::remove_file(directory.join(CODE_FILE)).expect("ours");
+        let again = Keys::load_or_create(&directory, &Entropy::from_system()).expect("keys are there");
+        assert_eq!((first.access, first.tickets), (again.access, again.tickets));
+        let mode = std::fs::metadata(directory.join(CODE_FILE)).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, OWNER_ONLY);
+        std::fs::remove_dir_all(directory).expect("ours");
+        for bad in ["not base64!", "c2hvcnQ=", &STANDARD.encode([7; 32])] {
+            let error = GateKey::chosen(bad).expect_err("a bad seed").to_string();
+            assert!(error.contains("auth.ticket_code_key") && !error.contains(bad), "{error}");
+        }
+    }
+
     #[test]
     fn short_and_example_secrets_are_refused_and_never_printed() {
         let good = ["k3Jx9Qw7Lm2Zr8Vt5Yb1Nc6Hd4Fg0Ps!", "Zb7Uq2Xe9Rk4Wm1Tj6Yn3Ld8Ch5Vg0Af!"];
-        assert!(Keys::configured(good[0], good[1]).is_ok());
-        assert!(matches!(Keys::configured(good[0], good[0]), Err(KeyError::Same)));
+        assert!(Keys::configured(good[0], good[1], gate()).is_ok());
+        assert!(matches!(Keys::configured(good[0], good[0], gate()), Err(KeyError::Same)));
         for bad in [
             "short",
             &"a".repeat(40),
             "change-me-change-me-change-me-change-me",
             "my-very-long-SECRET-that-is-a-secret",
         ] {
-            let error = Keys::configured(bad, good[1]).expect_err("a bad secret").to_string();
+            let error = Keys::configured(bad, good[1], gate()).expect_err("a bad secret").to_string();
             assert!(!error.contains(bad), "{error}");
         }
         let secret = Secret::chosen("x", good[0]).expect("a good one");

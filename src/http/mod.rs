@@ -15,10 +15,11 @@ mod accounts;
 mod admin;
 mod coupons;
 mod document;
+mod gate;
 mod lists;
 mod orders;
 mod performances;
-mod qr;
+pub mod qr;
 mod rankings;
 mod seats;
 mod shows;
@@ -86,6 +87,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))
         .routes(routes!(rankings::shows))
