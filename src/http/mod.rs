@@ -15,11 +15,13 @@ mod accounts;
 mod admin;
 mod coupons;
 mod document;
+mod gate;
 mod lists;
 mod orders;
 mod payments;
 mod performance_terms;
 mod performances;
+pub mod qr;
 mod rankings;
 mod reviews;
 mod seats;
@@ -98,6 +100,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))
         .routes(routes!(rankings::shows))
