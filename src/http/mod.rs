@@ -83,6 +83,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::list))
         .routes(routes!(payments::webhook))
         .routes(routes!(tickets::get))
+        .routes(routes!(tickets::qr))
         .routes(routes!(tickets::check_in))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::settle))

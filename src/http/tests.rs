@@ -28,10 +28,10 @@ use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::open::Target;
 use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
-use crate::sagas::{self, Processes};
 use crate::projections::ROSTER;
 use crate::projections::runner::{self, Runner};
 use crate::projections::store;
+use crate::sagas::{self, Processes};
 
 struct Nowhere;
 
@@ -167,6 +167,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/v1/orders/{id}/payment", "m"),
     ("GET", "/v1/orders/{id}/payments", "mscapd"),
     ("GET", "/v1/tickets/{id}", "msa"),
+    ("GET", "/v1/tickets/{id}/qr.svg", "msa"),
     ("POST", "/v1/tickets/{id}/check-in", "sa"),
     ("POST", "/v1/psp/toss/webhook", "*"),
     ("GET", "/v1/admin/review", "a"),
