@@ -251,12 +251,7 @@ fn refund_done(fact: &Fact, refund: &RefundDone, rows: &mut Rows) -> Result<(), 
     })
 }
 
-fn mark(
-    fact: &Fact,
-    rows: &mut Rows,
-    tickets: &[TicketId],
-    change: impl Fn(&mut TicketRow),
-) -> Result<(), Unfit> {
+fn mark(fact: &Fact, rows: &mut Rows, tickets: &[TicketId], change: impl Fn(&mut TicketRow)) -> Result<(), Unfit> {
     for ticket in tickets {
         let mut row: TicketRow = rows.expect(&TicketRow::key(ticket.clone()))?;
         change(&mut row);

@@ -145,11 +145,20 @@ pub struct TicketItem {
 impl From<TicketRow> for TicketItem {
     fn from(row: TicketRow) -> Self {
         let TicketRow {
-            order_id, seat_id, ticket_id, performance_id, price, paid, currency, status, sold_at, used_at, position, ..
+            order_id,
+            seat_id,
+            ticket_id,
+            performance_id,
+            price,
+            paid,
+            currency,
+            status,
+            sold_at,
+            used_at,
+            position,
+            ..
         } = row;
-        Self {
-            ticket_id, order_id, performance_id, seat_id, price, currency, status, paid, sold_at, used_at, position,
-        }
+        Self { ticket_id, order_id, performance_id, seat_id, price, currency, status, paid, sold_at, used_at, position }
     }
 }
 
