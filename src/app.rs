@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actors::{CommandError, Dispatch, Engine, Setup};
-use crate::auth::{KeyError, Keys};
+use crate::auth::{GateKey, KeyError, Keys};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::domain::coupon::Coupon;
@@ -295,15 +295,23 @@ pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, St
 /// The node's keys: configured ones, else those of the data directory.
 pub fn keys(config: &Config, entropy: &Entropy) -> Result<Keys, StartError> {
     let auth = &config.auth;
-    if auth.access_key.is_set() {
-        return Ok(Keys::configured(auth.access_key.expose(), auth.ticket_key.expose())?);
-    }
+    let chosen = auth.ticket_code_key.is_set().then(|| GateKey::chosen(auth.ticket_code_key.expose())).transpose()?;
     make_data_directory(config)?;
-    Ok(Keys::load_or_create(&config.data.dir, entropy)?)
+    if auth.access_key.is_set() {
+        let codes = chosen.map_or_else(|| GateKey::load_or_create(&config.data.dir, entropy), Ok)?;
+        return Ok(Keys::configured(auth.access_key.expose(), auth.ticket_key.expose(), codes)?);
+    }
+    let mut keys = Keys::load_or_create(&config.data.dir, entropy)?;
+    if let Some(codes) = chosen {
+        keys.codes = codes;
+    }
+    Ok(keys)
 }
 
 pub fn make_data_directory(config: &Config) -> Result<(), StartError> {
-    let needed = !config.auth.access_key.is_set() || matches!(target(config), Target::Sqlite { .. });
+    let needed = !config.auth.access_key.is_set()
+        || !config.auth.ticket_code_key.is_set()
+        || matches!(target(config), Target::Sqlite { .. });
     if !needed {
         return Ok(());
     }

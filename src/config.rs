@@ -110,6 +110,7 @@ pub enum Format {
 pub struct Auth {
     pub access_key: Secret,
     pub ticket_key: Secret,
+    pub ticket_code_key: Secret,
 }
 
 /// A text that may carry a password: it is handed out on request only and never printed.

@@ -15,11 +15,13 @@ mod accounts;
 mod admin;
 mod coupons;
 mod document;
+mod gate;
 mod lists;
 mod orders;
 mod payments;
 mod performance_terms;
 mod performances;
+pub mod qr;
 mod rankings;
 mod reviews;
 mod seats;
@@ -81,6 +83,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::list))
         .routes(routes!(payments::webhook))
         .routes(routes!(tickets::get))
+        .routes(routes!(tickets::qr))
         .routes(routes!(tickets::check_in))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::settle))
@@ -98,6 +101,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))
         .routes(routes!(rankings::shows))

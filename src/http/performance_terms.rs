@@ -186,3 +186,47 @@ pub async fn cancellation(
     let by_status = orders::by_status(&*listing.of(&reads, "orders").await?, &id).await?;
     Ok(Answer::ok(&Cancellation::of(id, &by_status, position))?.done())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Partition, Position};
+
+    #[test]
+    fn holds_are_pending_but_were_no_orders_of_money() {
+        let counts = [
+            ("awaiting_payment", 1),
+            ("paying", 2),
+            ("completed", 4),
+            ("refunding", 8),
+            ("refunded", 16),
+            ("review", 32),
+            ("expired", 64),
+            ("cancelled", 128),
+        ];
+        let by_status = counts.map(|(status, count)| (status.to_owned(), count)).into();
+        let position = LogPosition { partition: Partition(1), position: Position(2) };
+        let told = Cancellation::of(PerformanceId::new("pf_1"), &by_status, position);
+        assert_eq!((told.orders, told.refunded, told.pending, told.review), (62, 16, 15, 32));
+    }
+
+    #[test]
+    fn null_takes_away_only_what_may_be_missing() {
+        let change = |text: &str| serde_json::from_str::<ChangedTerms>(text);
+        let taken = change(r#"{"cancel_until": null, "max_seats_per_member": null}"#).expect("both may be missing");
+        let taken = taken.change().unwrap_or_else(|_| panic!("nothing without sense"));
+        let expected = Change { cancel_until: Some(None), max_seats_per_member: Some(None), ..Change::default() };
+        assert_eq!(taken, expected);
+        for member in [
+            "starts_at",
+            "sale_opens_at",
+            "sale_closes_at",
+            "prices",
+            "max_seats_per_order",
+            "hold_seconds",
+            "currency",
+        ] {
+            assert!(change(&format!("{{\"{member}\": null}}")).is_err(), "{member}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
 use crate::actors::Dispatch;
-use crate::auth::{Keys, Tickets, Verifier};
+use crate::auth::{Keys, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
 use crate::journal::SharedJournal;
 use crate::live::Hub;
@@ -41,6 +41,7 @@ struct Parts {
     handles: Handles,
     verifier: Arc<Verifier>,
     tickets: Arc<Tickets>,
+    codes: Arc<TicketCode>,
     document: Document,
 }
 
@@ -48,7 +49,8 @@ impl Shared {
     pub fn new(handles: Handles, document: String) -> Self {
         let verifier = Arc::new(Verifier::new(&handles.keys.access));
         let tickets = Arc::new(Tickets::new(&handles.keys.tickets));
-        Self(Arc::new(Parts { handles, verifier, tickets, document: Document(document.into()) }))
+        let codes = Arc::new(TicketCode::new(&handles.keys.codes));
+        Self(Arc::new(Parts { handles, verifier, tickets, codes, document: Document(document.into()) }))
     }
 }
 
@@ -73,6 +75,7 @@ handles! {
     PrometheusHandle = handles.metrics;
     Arc<Verifier> = verifier;
     Arc<Tickets> = tickets;
+    Arc<TicketCode> = codes;
     Document = document;
 }
 

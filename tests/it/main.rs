@@ -20,6 +20,7 @@ mod payments_lost;
 mod performances;
 mod projections;
 mod psp;
+mod purchase_crash;
 mod sale;
 mod stores;
 mod streams;
