@@ -66,7 +66,9 @@ pub async fn settle(
     let request = ask.request(&body, Some(body.value.reason.clone()));
     let (ruling, psp_reference) = (body.value.ruling, body.value.psp_reference);
     let rule = Command::Rule(Rule { ruling, psp_reference, patience: processes.patience() });
-    let outcome = dispatch.execute::<Order>(StreamId::order(&id), rule, request).await?;
+    let stream = StreamId::order(&id);
+    let outcome = dispatch.execute::<Order>(stream.clone(), rule, request).await?;
+    processes.nudge(&stream);
     let order = hub.order_at(&id, outcome.version).await?.ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&with_checkout(order, &processes))?.replayed(outcome.replayed).done())
 }

@@ -135,6 +135,13 @@ impl Processes {
         crate::limits::PROCESSES.saturating_sub(self.0.room.available_permits())
     }
 
+    /// People have said how the stream stands: its process looks at once, not when its pause is over.
+    pub fn nudge(&self, stream: &StreamId) {
+        if let Some(nudge) = self.0.running.lock().get(stream) {
+            nudge.notify_one();
+        }
+    }
+
     /// Something may have happened at the provider: somebody looks. What the hint says is not believed.
     pub fn hint(&self, body: &[u8]) {
         if let Some(hint) = crate::gateways::payments::Hint::parse(body) {

@@ -92,11 +92,12 @@ pub fn unknown(call: &'static str, order: &OrderId, reason: &Unknown) {
     tracing::info!(%order, call, %reason, "the payment provider's answer is not known yet");
 }
 
-/// A hint names a payment of ours: whoever waits for it looks at once; if nobody does, it may be money that came too late.
+/// A hint names a payment of ours: whoever waits for it looks at once. It may also be money that came too late, whether or
+/// not somebody waits for another one.
 pub fn hinted(inner: &Arc<Inner>, hint: Hint) {
     let stream = StreamId::order(&hint.order_id);
     if let Some(nudge) = inner.running.lock().get(&stream) {
-        return nudge.notify_one();
+        nudge.notify_one();
     }
     let (Some(key), Ok(permit)) = (hint.payment_key, inner.hints.clone().try_acquire_owned()) else { return };
     let inner = inner.clone();

@@ -27,8 +27,6 @@ pub fn onsale(args: &[&str]) -> Output {
 pub struct Home {
     pub dir: tempfile::TempDir,
     database: Option<postgres::Database>,
-    /// Further options of every command.
-    pub extra: Vec<String>,
 }
 
 impl Home {
@@ -38,7 +36,7 @@ impl Home {
             Kind::Sqlite => None,
             Kind::Postgres => Some(postgres::empty_database().await),
         };
-        let home = Self { dir, database, extra: Vec::new() };
+        let home = Self { dir, database };
         if kind == Kind::Postgres {
             let output = home.run(&["migrate"]);
             assert!(output.status.success(), "migrate failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -54,6 +52,11 @@ impl Home {
         self.data().join("log.db")
     }
 
+    /// Where more options stand, if a test has written any.
+    pub fn config(&self) -> PathBuf {
+        self.data().join("test.toml")
+    }
+
     pub fn database_url(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.url.clone())
     }
@@ -64,7 +67,9 @@ impl Home {
         if let Some(url) = self.database_url() {
             options.extend(["--database-url".to_owned(), url]);
         }
-        options.extend(self.extra.clone());
+        if self.config().exists() {
+            options.extend(["--config".to_owned(), self.config().display().to_string()]);
+        }
         options
     }
 
