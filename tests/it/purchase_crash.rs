@@ -39,16 +39,14 @@ struct Shop {
 
 impl Shop {
     async fn open(kind: Kind, faults: &str) -> Self {
-        let mut home = Home::new(kind).await;
+        let home = Home::new(kind).await;
         let script = home.data().join("script.toml");
         fs::write(&script, faults).expect("a script");
         let ledger = home.data().join("ledger.jsonl");
         let psp = Psp::start(&ledger, &["--script", script.to_str().expect("UTF-8")]).await;
         let wire = Proxy::to(psp.base.trim_start_matches("http://").to_owned()).await;
-        let config = home.data().join("onsale.toml");
         let text = format!("[psp]\nurl = \"http://{}\"\nsecret_key = \"test_sk_1\"\ncall_ms = 1000\n", wire.address);
-        fs::write(&config, text).expect("a configuration");
-        home.extra = vec!["--config".to_owned(), config.display().to_string()];
+        fs::write(home.config(), text).expect("a configuration");
         let stage = Stage::set_on(home, |body| body["hold_seconds"] = json!(600)).await;
         Self { stage, psp, wire }
     }
