@@ -55,16 +55,14 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open(plan: Plan) -> Self {
-        let mut home = Home::new(plan.kind).await;
+        let home = Home::new(plan.kind).await;
         let psp = Psp::start(&home, "127.0.0.1:0", plan.script, None).await;
         let config = format!(
             "[psp]\nurl = \"{}\"\nsecret_key = \"test_sk_1\"\nclient_key = \"test_ck_1\"\ncall_ms = {}\n\
              review_after_seconds = {}\n",
             psp.base, plan.call_ms, plan.review_after_seconds
         );
-        let file = home.data().join("shop.toml");
-        std::fs::write(&file, config).expect("the directory is ours");
-        home.extra = vec!["--config".to_owned(), file.display().to_string()];
+        std::fs::write(home.config(), config).expect("the directory is ours");
         let server = Server::start(&home).await;
         let mut shop = Self::of(home, server, psp, String::new(), plan.price);
         shop.performance = shop.stage(&plan).await;
