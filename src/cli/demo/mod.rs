@@ -6,16 +6,20 @@ mod client;
 mod crowd;
 mod stage;
 mod status;
+mod till;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::failure::Failure;
 use super::{Global, audit, output};
 use crate::app::{self, Running, StartError, StopSignals};
 use crate::clock::{Clock, Entropy, SystemClock};
-use crate::config::{Config, Flag};
+use crate::config::{Config, Flag, Secret};
+use crate::gateways::payments::simulator::script::Script;
+use crate::gateways::payments::simulator::{Simulator, SimulatorOptions};
 use crate::journal::open::Role;
 use client::Client;
 use stage::Stage;
@@ -23,6 +27,8 @@ use status::Counts;
 
 /// Seconds between the start and the opening of the sale.
 const OPENS_AFTER: Duration = Duration::from_secs(5);
+/// The provider's books, in the demo's directory.
+const BOOKS: &str = "psp-ledger.jsonl";
 /// Ports that are tried from the configured one upwards.
 const PORTS: u16 = 50;
 
@@ -69,16 +75,41 @@ impl Demo {
         config.database.url = crate::config::Secret::default();
         config.server.admin_listen = String::new();
 
+        let provider = self.provider(&mut config).await?;
         let running = start_on_a_free_port(&mut config).await?;
         let ended = tokio::select! {
-            ended = self.play(&config, &running) => ended,
+            ended = self.play(&config, &running, &provider) => ended,
             () = signals.heard() => Ok(()),
         };
         running.shutdown().await;
+        provider.stop().await;
         ended
     }
 
-    async fn play(&self, config: &Config, running: &Running) -> Result<(), Failure> {
+    /// A payment provider with hiccups: it refuses, breaks off, answers with errors, and forgets to answer.
+    async fn provider(&self, config: &mut Config) -> Result<Simulator, Failure> {
+        let directory = &config.data.dir;
+        std::fs::create_dir_all(directory).map_err(|e| Failure::of(format!("no place for the demo: {e}")))?;
+        let script = format!(
+            "[random]\nseed = {}\nconfirm = {{ decline = 0.08, error = 0.04, done-reset = 0.04, done-error = 0.04 }}\n\
+             cancel = {{ error = 0.1, done-reset = 0.1 }}\nquery = {{ error = 0.1 }}\n",
+            i64::try_from(self.seed).unwrap_or(i64::MAX)
+        );
+        let options = SimulatorOptions {
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            script: Script::parse(&script).map_err(|e| Failure::of(format!("the demo's provider: {e}")))?,
+            ledger: Some(directory.join(BOOKS)),
+            webhook: None,
+        };
+        let provider = Simulator::start(options, Arc::new(SystemClock)).await?;
+        config.psp.url = Secret::new(provider.url());
+        config.psp.mode = crate::config::PspMode::Test;
+        config.psp.secret_key = Secret::new("test_sk_demo".to_owned());
+        config.psp.client_key = "test_ck_demo".to_owned();
+        Ok(provider)
+    }
+
+    async fn play(&self, config: &Config, running: &Running, provider: &Simulator) -> Result<(), Failure> {
         let base = format!("http://{}", running.address);
         let opens_at = SystemClock.wall().plus(OPENS_AFTER);
         let client = Client::new(&base)?;
@@ -95,14 +126,18 @@ impl Demo {
         let watching = tokio::spawn(status::watch(client.clone(), stage.performance.clone(), counts.clone()));
         status::countdown(opens_at).await?;
         let showing = tokio::spawn(status::show(counts.clone()));
-        let result = crowd::play(&client, &stage, &running.keys, self.crowd, self.seed, &counts).await;
+        let result = tokio::select! {
+            result = crowd::play(&client, &stage, &running.keys, self.crowd, self.seed, &counts) => result,
+            () = count_unknown(provider, &counts) => Err(Failure::of("the provider is gone")),
+        };
+        counts.unknown.store(unknown(provider), Ordering::Relaxed);
         showing.abort();
         watching.abort();
         let ledger = result?;
         let oversold = ledger.oversold(stage.coupon_stock);
 
         let journal = app::open_journal(config, Role::Read).await?;
-        let verdict = audit::check(config, &journal, None).await?;
+        let verdict = audit::check(config, &journal, Some(&config.data.dir.join(BOOKS))).await?;
         let ok = if verdict.violations.is_empty() { verdict.summary.clone() } else { "audit BROKEN".to_owned() };
         output::line(&format!("\n{} oversold {oversold} {} {ok}", ledger.wanted_and_issued(), counts.totals()))?;
         for violation in &verdict.violations {
@@ -116,6 +151,24 @@ impl Demo {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+}
+
+/// Payments that the node had to look at, because the first answer said neither yes nor no.
+fn unknown(provider: &Simulator) -> u64 {
+    let calls = provider.calls();
+    let calls = calls.get("calls").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |call: &serde_json::Value, member: &str| {
+        call.get(member).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    };
+    let looks = calls.iter().filter(|call| text(call, "method") == "GET").map(|call| text(call, "path"));
+    looks.collect::<std::collections::BTreeSet<_>>().len() as u64
+}
+
+async fn count_unknown(provider: &Simulator, counts: &Counts) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        counts.unknown.store(unknown(provider), Ordering::Relaxed);
     }
 }
 
