@@ -24,8 +24,6 @@ CREATE TABLE @.orders (
     PRIMARY KEY (order_id)
 );
 CREATE INDEX ON @.orders (placed_at, order_id);
--- People look at few orders.
-CREATE INDEX ON @.orders (placed_at, order_id) WHERE status = 'review';
 CREATE INDEX ON @.orders (owner, placed_at, order_id);
 CREATE INDEX ON @.orders (performance_id, placed_at, order_id);
 -- Most orders have none.

@@ -24,8 +24,6 @@ CREATE TABLE orders (
 ) STRICT, WITHOUT ROWID;
 -- From the widest to the narrowest: where two of them fit, SQLite takes the one that was made later.
 CREATE INDEX orders_by_time ON orders (placed_at, order_id);
--- People look at few orders.
-CREATE INDEX orders_in_review ON orders (status, placed_at, order_id) WHERE status = 'review';
 CREATE INDEX orders_by_owner ON orders (owner, placed_at, order_id);
 CREATE INDEX orders_by_performance ON orders (performance_id, placed_at, order_id);
 -- Most orders have none.
