@@ -180,9 +180,13 @@ pub fn number(of: &Value, member: &str) -> u64 {
     of[member].as_u64().unwrap_or_else(|| panic!("no number {member} in {of}"))
 }
 
-/// Does the log keep all promises?
+/// Does the log keep all promises, and do the provider's books say the same?
 pub fn sound(shop: &Shop) {
     shop.home.assert_audit_passes();
+    let ledger = shop.home.data().join("ledger.jsonl");
+    let output = shop.home.run(&["audit", "--psp", ledger.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the books differ: {said}");
 }
 
 /// The payment provider's stand-in.
