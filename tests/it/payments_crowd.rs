@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
+use onsale::clock::{Clock, SystemClock};
 use onsale::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::shop::{Plan, Shop, number, sound};
-use crate::support::wait::{moment, until};
+use crate::support::wait::until;
 
 /// What the provider has of each order: net amount by order id.
 async fn net_by_order(shop: &Shop) -> BTreeMap<String, u64> {
@@ -107,6 +108,13 @@ async fn two_hundred_buyers_want_fifty_seats_and_cards_fail() {
 
 /// How many orders are paid for around the end of their holds.
 const ROUNDS: usize = 1_000;
+
+/// Waits for a moment by the wall clock: only for tests whose subject is that moment.
+async fn moment(at: Timestamp) {
+    let left = at.since(SystemClock.wall());
+    // Nothing else is waited for, so the time always runs out.
+    let _ = tokio::time::timeout(left, std::future::pending::<()>()).await;
+}
 
 async fn pay_at_the_last_moment(client: Client, path: String, round: usize) -> (String, bool) {
     let seat = format!("A-{}-{}", round / 500 + 1, round % 500 + 1);

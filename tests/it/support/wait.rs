@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use onsale::clock::{Clock, SystemClock};
-use onsale::timestamp::Timestamp;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
@@ -25,11 +24,4 @@ pub async fn until<T: Debug, F: Future<Output = T>>(
         }
         assert!(SystemClock.elapsed() < deadline, "waited in vain for {what}; last seen: {seen:?}");
     }
-}
-
-/// Waits for a moment by the wall clock: only for tests whose subject is that moment.
-pub async fn moment(at: Timestamp) {
-    let left = at.since(SystemClock.wall());
-    // Nothing else is waited for, so the time always runs out.
-    let _ = tokio::time::timeout(left, std::future::pending::<()>()).await;
 }
