@@ -3,6 +3,8 @@
 // Routes: POST /v1/performances/{id}/orders · GET /v1/orders/{id} · GET /v1/orders/{id}/events
 // POST /v1/orders/{id}/cancel; how they are paid for is in `payments.rs`
 
+use std::pin::pin;
+
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -269,14 +271,14 @@ pub async fn cancel(
     let request = ask.request(&body, body.value.reason.clone());
     let stream = StreamId::order(&id);
     let mut watch = processes.watch(&stream);
-    let until = tokio::time::Instant::now() + prefer.bounded();
+    let mut patience = pin!(tokio::time::sleep(prefer.bounded()));
     let outcome = dispatch.execute::<Order>(stream, cancel, request).await?;
     let at_once = prefer.at_once() && !outcome.replayed;
     loop {
         let order = hub.order(&id).await?.ok_or_else(Problem::not_found)?;
         let open = order.payments.iter().any(|one| one.kind == "refund" && one.status != "done");
         let over = !open || at_once || order.status == OrderStatus::Review;
-        if over || tokio::time::timeout_at(until, watch.told()).await.is_err() {
+        if over || !watch.told_within(patience.as_mut()).await {
             let status = if open { StatusCode::ACCEPTED } else { StatusCode::OK };
             let answer = Answer::json(status, &with_checkout(order, &processes))?.replayed(outcome.replayed);
             let answer = if open { answer.at(&format!("/v1/orders/{id}")) } else { answer };

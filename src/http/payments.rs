@@ -2,12 +2,13 @@
 
 // Routes: POST, GET /v1/orders/{id}/payment(s) · POST /v1/psp/toss/webhook
 
+use std::pin::pin;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
@@ -83,7 +84,7 @@ pub async fn pay(
     }
     let stream = StreamId::order(&id);
     let mut watch = processes.watch(&stream);
-    let until = Instant::now() + prefer.bounded();
+    let mut patience = pin!(tokio::time::sleep(prefer.bounded()));
     let request = ask.request(&body, None);
     let outcome = dispatch.execute::<Order>(stream, Command::Pay(pay), request).await?;
     let Some(OrderEvent::Requested(requested)) = outcome.events.first() else {
@@ -93,13 +94,13 @@ pub async fn pay(
     let attempt = requested.attempt;
     let at_once = prefer.at_once() && !outcome.replayed;
     // A new attempt has nothing to show yet.
-    let mut look = outcome.replayed || at_once || timeout_at(until, watch.told()).await.is_ok();
+    let mut look = outcome.replayed || at_once || watch.told_within(patience.as_mut()).await;
     loop {
         let order = hub.order(&id).await?.ok_or_else(Problem::not_found)?;
         let tried = order.payments.iter().find(|one| one.kind == "payment" && one.attempt == attempt).cloned();
         let open = tried.as_ref().is_some_and(|one| one.status == "requested");
         if open && look && !at_once {
-            look = timeout_at(until, watch.told()).await.is_ok();
+            look = watch.told_within(patience.as_mut()).await;
             continue;
         }
         let order = first_answer(&hub, order, &outcome).await?;

@@ -12,13 +12,14 @@ mod order;
 mod payment;
 mod refund;
 mod runner;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,7 @@ use crate::ids::{OrderId, StreamId};
 use crate::journal::SharedJournal;
 
 pub use coupon::Placing;
+pub use watch::Watch;
 
 /// What processes are made of.
 pub struct Parts {
@@ -52,35 +54,13 @@ struct Inner {
     room: Arc<Semaphore>,
     hints: Arc<Semaphore>,
     /// Streams for whose next step somebody waits.
-    watched: Mutex<HashMap<StreamId, watch::Sender<()>>>,
+    watched: Mutex<HashMap<StreamId, channel::Sender<()>>>,
     /// Orders that are being placed with a coupon.
     placing: Mutex<HashSet<OrderId>>,
+    /// Streams that were told to be under review, so that each is told once.
+    reviewed: Mutex<HashSet<StreamId>>,
     /// Wakes the process of a stream from its back-off.
     running: Mutex<HashMap<StreamId, Arc<Notify>>>,
-}
-
-/// Hears when a process has told the stream something. Made before something is asked for, so that nothing is missed.
-pub struct Watch {
-    of: Arc<Inner>,
-    stream: StreamId,
-    told: watch::Receiver<()>,
-}
-
-impl Watch {
-    /// Waits for the next thing that the stream is told.
-    pub async fn told(&mut self) {
-        // The sender is kept as long as somebody watches.
-        let _ = self.told.changed().await;
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let mut watched = self.of.watched.lock();
-        if watched.get(&self.stream).is_some_and(|sender| sender.receiver_count() <= 1) {
-            watched.remove(&self.stream);
-        }
-    }
 }
 
 impl Processes {
@@ -92,6 +72,7 @@ impl Processes {
             hints: Arc::new(Semaphore::new(crate::limits::HINTS)),
             watched: Mutex::default(),
             placing: Mutex::default(),
+            reviewed: Mutex::default(),
             running: Mutex::default(),
             parts,
         }));
@@ -125,7 +106,7 @@ impl Processes {
     #[must_use]
     pub fn watch(&self, stream: &StreamId) -> Watch {
         let mut watched = self.0.watched.lock();
-        let told = watched.entry(stream.clone()).or_insert_with(|| watch::channel(()).0).subscribe();
+        let told = watched.entry(stream.clone()).or_insert_with(|| channel::channel(()).0).subscribe();
         Watch { of: self.0.clone(), stream: stream.clone(), told }
     }
 

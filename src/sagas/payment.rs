@@ -25,6 +25,7 @@ pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: PayStep) -> Resul
         idempotency_key: step.psp_key,
     };
     let known = if step.in_review {
+        inner.under_review(stream);
         look(payments, &asked).await
     } else {
         match payments.confirm(&asked).await {

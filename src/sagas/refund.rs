@@ -26,6 +26,7 @@ pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: RefundStep) -> Re
         idempotency_key: step.psp_key,
     };
     let known = if step.in_review {
+        inner.under_review(stream);
         look(payments, &asked).await
     } else {
         match payments.cancel(&asked).await {

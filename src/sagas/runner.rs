@@ -12,7 +12,7 @@ use crate::actors::{CommandError, Request};
 use crate::domain::{Aggregate, Authority};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Hash16, StreamId};
-use crate::limits;
+use crate::{limits, telemetry};
 
 /// Streams taken at once.
 const TAKE: usize = 256;
@@ -60,6 +60,7 @@ async fn work(inner: Arc<Inner>, stream: StreamId, permit: OwnedSemaphorePermit)
         () = until_over(&inner, &stream, &nudge) => true,
     };
     inner.running.lock().remove(&stream);
+    inner.reviewed.lock().remove(&stream);
     drop(permit);
     if ended {
         inner.parts.dispatch.wait_done(&stream);
@@ -99,6 +100,14 @@ impl Inner {
     pub fn tell(&self, stream: &StreamId) {
         if let Some(sender) = self.watched.lock().get(stream) {
             sender.send_modify(|()| {});
+        }
+    }
+
+    /// People have to look at this stream: the alarm, once.
+    pub fn under_review(&self, stream: &StreamId) {
+        if self.reviewed.lock().insert(stream.clone()) {
+            metrics::counter!(telemetry::REVIEWS).increment(1);
+            tracing::error!(%stream, "nobody knows in time what became of its money: people have to look");
         }
     }
 

@@ -84,6 +84,7 @@ pub async fn play(
     let mut people = JoinSet::new();
     for number in 1..=buyers {
         let buyer = Buyer {
+            number,
             client: client.clone(),
             performance: stage.performance.clone(),
             coupon: stage.coupon.clone(),
@@ -110,6 +111,7 @@ pub async fn play(
 }
 
 struct Buyer {
+    number: u32,
     client: Client,
     performance: String,
     coupon: String,
@@ -177,7 +179,7 @@ impl Buyer {
         };
         self.counts.orders.fetch_add(1, Ordering::Relaxed);
         let (client, token) = (&self.client, self.token.as_str());
-        let till = Till { client, token, counts: &self.counts, dice: &self.dice, order };
+        let till = Till { buyer: self.number, client, token, counts: &self.counts, dice: &self.dice, order };
         self.pause(3_000).await;
         match self.dice.below(6) {
             0 => self.change_of_mind(&id).await?,

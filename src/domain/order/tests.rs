@@ -1,10 +1,19 @@
 //! Is an order placed, cancelled and expired only as it should be? Tables in order of precedence of refusal.
 
+use std::time::Duration;
+
 use super::*;
 use crate::domain::performance;
 use crate::domain::performance::tests::scheduled;
+use crate::domain::performance::{Performance, Terms};
 use crate::domain::testing::{Story, Then, check, story};
+use crate::domain::{Aggregate, Refusal, seat};
+use crate::events::order::Ruling;
+use crate::events::seat::ReleaseReason;
 use crate::ids::PaymentKey;
+use crate::ids::{OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
+use crate::money::Amount;
+use crate::timestamp::Timestamp;
 
 fn terms() -> Terms {
     Terms::clone(scheduled().state.terms.as_ref().expect("it was scheduled"))
