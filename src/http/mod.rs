@@ -76,6 +76,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::place, lists::orders::of_performance))
         .routes(routes!(lists::orders::list))
         .routes(routes!(lists::orders::tickets))
+        .routes(routes!(lists::notifications::mine))
         .routes(routes!(orders::get))
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))

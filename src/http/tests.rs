@@ -178,6 +178,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/coupons/{id}/statistics", "sa"),
     ("GET", "/v1/coupons/{id}/issues", "sa"),
     ("GET", "/v1/accounts/me/coupons", "m"),
+    ("GET", "/v1/accounts/me/notifications", "m"),
     ("POST", "/v1/coupons/{id}/issue", "m"),
     ("GET", "/v1/coupon-tasks/{id}", "mscapd"),
     ("GET", "/v1/coupon-tasks/{id}/events", "mscapd"),

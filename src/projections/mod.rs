@@ -18,6 +18,7 @@ pub mod compare;
 pub mod coupon_issues;
 pub mod coupons;
 pub mod local;
+pub mod notifications;
 pub mod orders;
 pub mod parked;
 pub mod performances;
@@ -125,6 +126,7 @@ pub static ROSTER: &[&dyn Projection] = &[
     &performances::Performances,
     &sales::Sales,
     &rankings::Rankings,
+    &notifications::Notifications,
 ];
 
 /// Is a fact of this kind among those that a projection follows?

@@ -14,6 +14,7 @@ mod list_coupons;
 mod list_orders;
 mod list_payments;
 mod operators;
+mod order_coupons;
 mod payments;
 mod payments_crowd;
 mod payments_lost;

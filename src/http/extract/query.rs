@@ -20,6 +20,8 @@ const LISTS: &[(&str, &[&str])] = &[
     ("/v1/tickets", &["performance_id", "order_id"]),
     ("/v1/coupons", &["name", "status", "owner"]),
     ("/v1/accounts/me/coupons", &[]),
+    ("/v1/accounts/me/notifications", &[]),
+    ("/v1/admin/review", &[]),
     ("/v1/coupons/{id}/issues", &["account_id"]),
     ("/v1/stores/{id}/payments", &["from", "to", "terminal_id", "status"]),
     ("/v1/venues", &["name"]),

@@ -5,6 +5,7 @@
 
 pub mod coupon_issues;
 pub mod coupons;
+pub mod notifications;
 pub mod orders;
 pub mod performances;
 pub mod shows;
