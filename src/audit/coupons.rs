@@ -1,11 +1,12 @@
-//! I4: is nothing given away twice? Stock, the share of each member, and serials in the order of the log.
+//! I4: is nothing given away twice? Stock, the share of each member, serials in the order of the log,
+//! and one order at a time for each.
 
 use std::collections::HashMap;
 
 use super::Row;
 use super::findings::Findings;
 use crate::events::{CouponEvent, Event, Record};
-use crate::ids::{AccountId, StreamId};
+use crate::ids::{AccountId, OrderId, StreamId};
 
 #[derive(Default)]
 pub(super) struct Coupons {
@@ -19,6 +20,15 @@ struct Coupon {
     /// Issued and not revoked, by serial.
     live: HashMap<u64, AccountId>,
     of_member: HashMap<AccountId, u32>,
+    /// By serial, what orders have. Revoking does not take it away from them.
+    taken: HashMap<u64, Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    member: AccountId,
+    order: OrderId,
+    used: bool,
 }
 
 impl Coupons {
@@ -33,8 +43,8 @@ impl Coupons {
     fn fact(&mut self, record: &Record, event: &CouponEvent, findings: &mut Findings) {
         if let CouponEvent::Created(terms) = event {
             let (stock, per_member) = (terms.stock, terms.per_member);
-            let (live, of_member) = Default::default();
-            let new = Coupon { stock, per_member, last_serial: 0, live, of_member };
+            let (live, of_member, taken) = Default::default();
+            let new = Coupon { stock, per_member, last_serial: 0, live, of_member, taken };
             if self.coupons.insert(record.stream.clone(), new).is_some() {
                 findings.at(record, "I4", format!("{} is created a second time", record.stream));
             }
@@ -45,9 +55,24 @@ impl Coupons {
             return;
         };
         match event {
-            CouponEvent::Created(_) | CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => {}
+            CouponEvent::Created(_) => {}
             CouponEvent::Issued(issued) => coupon.issue(record, issued.serial, &issued.account_id, findings),
             CouponEvent::Revoked(revoked) => coupon.revoke(record, revoked.serial, &revoked.account_id, findings),
+            CouponEvent::Reserved(r) => coupon.reserve(record, r.serial, &r.account_id, &r.order_id, findings),
+            CouponEvent::Used(used) => {
+                let found = coupon.taken_by(record, used.serial, &used.account_id, &used.order_id, findings);
+                let Some(taken) = found else { return };
+                if taken.used {
+                    findings.at(record, "I4", format!("serial {} is used by {} again", used.serial, used.order_id));
+                }
+                taken.used = true;
+            }
+            CouponEvent::Returned(back) => {
+                // Used or not: an order that is refunded gives its coupon back.
+                if coupon.taken_by(record, back.serial, &back.account_id, &back.order_id, findings).is_some() {
+                    coupon.taken.remove(&back.serial);
+                }
+            }
         }
     }
 }
@@ -79,5 +104,31 @@ impl Coupon {
         if let Some(share) = self.of_member.get_mut(member) {
             *share -= 1;
         }
+    }
+
+    fn reserve(&mut self, record: &Record, serial: u64, member: &AccountId, order: &OrderId, findings: &mut Findings) {
+        if self.live.get(&serial) != Some(member) {
+            findings.at(record, "I4", format!("serial {serial} is kept for {order}, but its member does not hold it"));
+        }
+        let taken = Taken { member: member.clone(), order: order.clone(), used: false };
+        if let Some(before) = self.taken.insert(serial, taken) {
+            findings.at(record, "I4", format!("serial {serial} is kept for {order}, but {before:?} has it"));
+        }
+    }
+
+    /// The serial, if this order of this member has it; told if not.
+    fn taken_by(
+        &mut self,
+        record: &Record,
+        serial: u64,
+        member: &AccountId,
+        order: &OrderId,
+        findings: &mut Findings,
+    ) -> Option<&mut Taken> {
+        let found = self.taken.get_mut(&serial).filter(|taken| taken.order == *order && taken.member == *member);
+        if found.is_none() {
+            findings.at(record, "I4", format!("serial {serial} ends with {order}, which does not have it"));
+        }
+        found
     }
 }

@@ -1,5 +1,6 @@
 //! What was found? Counts every violation and keeps the first ones; one broken row may break everything behind it.
 
+use super::Payment;
 use crate::events::Record;
 use crate::ids::{Partition, Position};
 use crate::limits;
@@ -23,6 +24,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// All of them, counted.
     pub found: u64,
+    /// What the log says of each payment, in no order.
+    pub payments: Vec<Payment>,
 }
 
 #[derive(Default)]
@@ -49,7 +52,7 @@ impl Findings {
         }
     }
 
-    pub fn report(self, records: u64, partitions: u16) -> Report {
-        Report { records, partitions, violations: self.kept, found: self.found }
+    pub fn report(self, records: u64, partitions: u16, payments: Vec<Payment>) -> Report {
+        Report { records, partitions, violations: self.kept, found: self.found, payments }
     }
 }

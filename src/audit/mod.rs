@@ -2,15 +2,19 @@
 //!
 //! The checker has a little model of its own and shares no code with `domain/`: a bug in the rules must not blind the one
 //! who looks for it. It reads, one partition after the other in chunks, and never writes or repairs. What needs read
-//! models (P1, P2) or the clients' records (C1, C3, C4) is not judged here.
+//! models (P1, P2) or the clients' records (C1, C3, C4) is not judged here; the payment provider's books are compared in
+//! `psp`, by whoever has them.
 
 mod commands;
 mod coupons;
 mod findings;
+mod money;
+pub mod psp;
 mod rows;
 mod seats;
 
 pub use findings::{Report, Violation};
+pub use psp::Payment;
 
 use crate::events::{Event, Record};
 use crate::fault::Fault;
@@ -40,6 +44,7 @@ struct Row {
 struct Judges {
     rows: rows::Rows,
     seats: seats::Seats,
+    money: money::Money,
     coupons: coupons::Coupons,
     commands: commands::Commands,
 }
@@ -48,11 +53,13 @@ struct Judges {
 pub async fn run(journal: &dyn Journal, mut progress: impl FnMut(Progress)) -> Result<Report, Fault> {
     let mut findings = Findings::default();
     let mut records = 0;
+    let mut payments = Vec::new();
     for (number, head) in (0..journal.partitions()).zip(journal.heads().await?) {
         let partition = Partition(number);
         let mut judges = Judges {
             rows: rows::Rows::new(partition, journal.partitions()),
             seats: seats::Seats::default(),
+            money: money::Money::default(),
             coupons: coupons::Coupons::default(),
             commands: commands::Commands::default(),
         };
@@ -68,8 +75,9 @@ pub async fn run(journal: &dyn Journal, mut progress: impl FnMut(Progress)) -> R
             progress(Progress { partition, position: after, head, records });
         }
         judges.rows.end(head, &mut findings);
+        payments.extend(judges.money.payments());
     }
-    Ok(findings.report(records, journal.partitions()))
+    Ok(findings.report(records, journal.partitions(), payments))
 }
 
 impl Judges {
@@ -85,6 +93,7 @@ impl Judges {
         for unit in rows.split_inclusive(|row| row.record.unit_last) {
             self.commands.judge(unit, findings);
             self.seats.judge(unit, findings);
+            self.money.judge(unit, findings);
             self.coupons.judge(unit, findings);
         }
     }

@@ -1,9 +1,10 @@
 //! `onsale audit`: does the log keep its promises, and do the read models say what it says? Prints every violation with
 //! its invariant and place; exit code 1 if there is one. What is checked is the business of `crate::audit` and of
-//! `projections::check`.
+//! `projections::check`; beside it stand, if given, the books of the payment provider.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -12,8 +13,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::failure::Failure;
 use super::progress::Shown;
 use super::{Global, output};
+use crate::audit::psp::{Booked, compare};
 use crate::clock::{Entropy, SystemClock};
 use crate::config::Config;
+use crate::gateways::payments::simulator::ledger;
+use crate::gateways::payments::simulator::{Entry, What};
+use crate::ids::PaymentKey;
 use crate::journal::SharedJournal;
 use crate::journal::open::{Role, Target};
 use crate::projections::check::{Check, Verdict as OfRows};
@@ -25,7 +30,11 @@ use crate::{app, audit, limits};
 const SHOW_EVERY: u64 = 10_000;
 
 #[derive(clap::Args, Debug)]
-pub struct Audit {}
+pub struct Audit {
+    /// The simulated provider's ledger: its money is compared with the log's. Payments should rest meanwhile.
+    #[arg(long, value_name = "FILE")]
+    psp: Option<PathBuf>,
+}
 
 /// What the audit found, ready to print.
 pub struct Verdict {
@@ -36,9 +45,13 @@ pub struct Verdict {
 
 impl Audit {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let ledger = self.psp.as_deref();
+        if ledger.is_some_and(|path| path.to_string_lossy().starts_with("http")) {
+            return Err(Failure::usage("--psp takes the path of a ledger file, not an address"));
+        }
         let config = global.load(Vec::new())?;
         let journal = app::open_journal(&config, Role::Read).await?;
-        let verdict = check(&config, &journal).await?;
+        let verdict = check(&config, &journal, ledger).await?;
         for violation in &verdict.violations {
             output::line(violation)?;
         }
@@ -46,16 +59,53 @@ impl Audit {
     }
 }
 
-/// Audits the log up to its present heads, and the read models up to where they stand.
-pub async fn check(config: &Config, journal: &SharedJournal) -> Result<Verdict, Failure> {
-    let mut verdict = check_log(journal).await?;
-    // A damaged log gives no reference to judge the read models by.
-    if verdict.violations.is_empty() {
-        let scratch = Scratch::new()?;
-        let (rows, models) = check_rows(config, journal, &scratch, &mut verdict.violations).await?;
-        verdict.summary.push_str(&format!(", {rows} rows in {models} read models"));
+/// Audits the log up to its present heads, the read models up to where they stand, and the money against the ledger.
+pub async fn check(config: &Config, journal: &SharedJournal, ledger: Option<&Path>) -> Result<Verdict, Failure> {
+    let (mut verdict, payments) = check_log(journal).await?;
+    // A damaged log gives no reference to judge anything else by.
+    if !verdict.violations.is_empty() {
+        return Ok(verdict);
+    }
+    let scratch = Scratch::new()?;
+    let (rows, models) = check_rows(config, journal, &scratch, &mut verdict.violations).await?;
+    verdict.summary.push_str(&format!(", {rows} rows in {models} read models"));
+    if let Some(path) = ledger {
+        check_money(path, &payments, &mut verdict)?;
     }
     Ok(verdict)
+}
+
+/// The provider's books are read after the log, so that they have at least what the log says was done.
+fn check_money(path: &Path, payments: &[audit::Payment], verdict: &mut Verdict) -> Result<(), Failure> {
+    let (_, entries) = ledger::read(path).map_err(|e| Failure::of(e.to_string()))?;
+    let compared = compare(payments, &booked(entries));
+    verdict.violations.extend(compared.violations.iter().map(|violation| format!("PSP: {violation}")));
+    verdict.summary.push_str(&format!(", {} payments agree with the provider's ledger", compared.agreeing));
+    if compared.open > 0 {
+        verdict.summary.push_str(&format!(", {} are open", compared.open));
+    }
+    Ok(())
+}
+
+/// What the lines of the ledger add up to, one row a payment.
+fn booked(entries: Vec<Entry>) -> Vec<Booked> {
+    let mut rows: BTreeMap<PaymentKey, Booked> = BTreeMap::new();
+    for Entry { payment_key, what, .. } in entries {
+        match what {
+            What::Captured { order_id, amount, .. } => {
+                let (key, captured) = (payment_key.clone(), amount.minor());
+                rows.insert(payment_key, Booked { key, order: order_id, captured, cancelled: 0 });
+            }
+            What::Cancelled { amount, .. } => {
+                if let Some(row) = rows.get_mut(&payment_key) {
+                    row.cancelled += amount.minor();
+                }
+            }
+            // No money moves with these.
+            What::Opened { .. } | What::Declined { .. } | What::Refused { .. } | What::Fault { .. } => {}
+        }
+    }
+    rows.into_values().collect()
 }
 
 /// A directory for the reference, which goes away with the audit.
@@ -132,7 +182,7 @@ async fn check_rows(
 }
 
 /// The log alone; on a terminal, a line on stderr shows how far it is.
-async fn check_log(journal: &SharedJournal) -> Result<Verdict, Failure> {
+async fn check_log(journal: &SharedJournal) -> Result<(Verdict, Vec<audit::Payment>), Failure> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = 0;
     let report = audit::run(journal.as_ref(), |progress| {
@@ -152,7 +202,7 @@ async fn check_log(journal: &SharedJournal) -> Result<Verdict, Failure> {
         violations.push(format!("and {} more", report.found - listed));
     }
     let summary = format!("audit ok: {} events in {} partitions", report.records, report.partitions);
-    Ok(Verdict { violations, summary })
+    Ok((Verdict { violations, summary }, report.payments))
 }
 
 /// Over itself; an unwritable stderr is no reason to stop checking.

@@ -102,7 +102,7 @@ impl Demo {
         let oversold = ledger.oversold(stage.coupon_stock);
 
         let journal = app::open_journal(config, Role::Read).await?;
-        let verdict = audit::check(config, &journal).await?;
+        let verdict = audit::check(config, &journal, None).await?;
         let ok = if verdict.violations.is_empty() { verdict.summary.clone() } else { "audit BROKEN".to_owned() };
         output::line(&format!("\n{} oversold {oversold} {} {ok}", ledger.wanted_and_issued(), counts.totals()))?;
         for violation in &verdict.violations {
