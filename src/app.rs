@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actors::{CommandError, Dispatch, Engine, Setup};
-use crate::auth::{KeyError, Keys};
+use crate::auth::{GateKey, KeyError, Keys};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::domain::coupon::Coupon;
@@ -37,6 +37,7 @@ use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Runner, State};
 use crate::projections::store::{self, Store, StoreError};
+use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
 pub use payments::payments;
@@ -103,8 +104,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
-    // Nothing calls it yet; keys of the wrong kind are told before the sale, not during it.
-    payments(config)?;
+    // Keys of the wrong kind are told before the sale, not during it.
+    let payments = payments(config)?;
     let keys = keys(config, &entropy)?;
     // Ports first: a second server on this machine is told so before it touches the log.
     let listener = listen(&config.server.listen).await?;
@@ -148,15 +149,30 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         roster: if config.projections.run { ROSTER } else { &[] },
     });
     runner.shown().await;
+    let processes = Processes::start(sagas::Parts {
+        dispatch: engine.dispatch(),
+        journal: journal.clone(),
+        payments,
+        entropy: entropy.clone(),
+        patience: Duration::from_secs(config.psp.review_after_seconds),
+        stop: stop.clone(),
+        tracker: watching.clone(),
+    });
     let health = Arc::new(Health::new(engine.lost(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
-    let gauges =
-        Gauges { dispatch: engine.dispatch(), hub: hub.clone(), runner: runner.clone(), metrics: metrics.clone() };
+    let gauges = Gauges {
+        dispatch: engine.dispatch(),
+        hub: hub.clone(),
+        runner: runner.clone(),
+        processes: processes.clone(),
+        metrics: metrics.clone(),
+    };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
         dispatch: engine.dispatch(),
         hub: hub.clone(),
         runner: runner.clone(),
+        processes,
         journal: journal.clone(),
         keys: keys.clone(),
         clock,
@@ -279,15 +295,23 @@ pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, St
 /// The node's keys: configured ones, else those of the data directory.
 pub fn keys(config: &Config, entropy: &Entropy) -> Result<Keys, StartError> {
     let auth = &config.auth;
-    if auth.access_key.is_set() {
-        return Ok(Keys::configured(auth.access_key.expose(), auth.ticket_key.expose())?);
-    }
+    let chosen = auth.ticket_code_key.is_set().then(|| GateKey::chosen(auth.ticket_code_key.expose())).transpose()?;
     make_data_directory(config)?;
-    Ok(Keys::load_or_create(&config.data.dir, entropy)?)
+    if auth.access_key.is_set() {
+        let codes = chosen.map_or_else(|| GateKey::load_or_create(&config.data.dir, entropy), Ok)?;
+        return Ok(Keys::configured(auth.access_key.expose(), auth.ticket_key.expose(), codes)?);
+    }
+    let mut keys = Keys::load_or_create(&config.data.dir, entropy)?;
+    if let Some(codes) = chosen {
+        keys.codes = codes;
+    }
+    Ok(keys)
 }
 
 pub fn make_data_directory(config: &Config) -> Result<(), StartError> {
-    let needed = !config.auth.access_key.is_set() || matches!(target(config), Target::Sqlite { .. });
+    let needed = !config.auth.access_key.is_set()
+        || !config.auth.ticket_code_key.is_set()
+        || matches!(target(config), Target::Sqlite { .. });
     if !needed {
         return Ok(());
     }
@@ -382,6 +406,7 @@ struct Gauges {
     dispatch: Dispatch,
     hub: Hub,
     runner: Runner,
+    processes: Processes,
     metrics: PrometheusHandle,
 }
 
@@ -399,6 +424,7 @@ impl Gauges {
                 (telemetry::COMMANDS_IN_FLIGHT, self.dispatch.in_flight()),
                 (telemetry::WATCHERS, self.hub.watchers()),
                 (telemetry::TOPICS, self.hub.topics()),
+                (telemetry::PROCESSES, self.processes.under_way()),
             ];
             for (name, number) in found {
                 metrics::gauge!(name).set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));

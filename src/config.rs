@@ -80,6 +80,7 @@ pub struct Psp {
     pub secret_key: Secret,
     pub client_key: String,
     pub call_ms: u64,
+    pub review_after_seconds: u64,
 }
 
 /// Is real money at stake?
@@ -109,6 +110,7 @@ pub enum Format {
 pub struct Auth {
     pub access_key: Secret,
     pub ticket_key: Secret,
+    pub ticket_code_key: Secret,
 }
 
 /// A text that may carry a password: it is handed out on request only and never printed.
@@ -117,6 +119,11 @@ pub struct Auth {
 pub struct Secret(String);
 
 impl Secret {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -228,6 +235,10 @@ impl Config {
         let psp = limits::PSP_CALL_MILLIS_MIN..=limits::PSP_CALL_MILLIS_MAX;
         if !psp.contains(&self.psp.call_ms) {
             return wrong("psp.call_ms", format!("must be {} to {}", psp.start(), psp.end()));
+        }
+        let review = limits::REVIEW_SECONDS_MIN..=limits::REVIEW_SECONDS_MAX;
+        if !review.contains(&self.psp.review_after_seconds) {
+            return wrong("psp.review_after_seconds", format!("must be {} to {}", review.start(), review.end()));
         }
         if self.auth.access_key.is_set() != self.auth.ticket_key.is_set() {
             return wrong(

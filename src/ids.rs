@@ -171,6 +171,11 @@ impl OrderId {
         Self::new(format!("o{}_{command}", partition.0))
     }
 
+    /// Without its letter: what the ids of its tickets and refunds begin with.
+    fn bare(&self) -> &str {
+        self.as_str().strip_prefix('o').unwrap_or(self.as_str())
+    }
+
     /// The partition that the id carries; `None` when the text is not an order id.
     #[must_use]
     pub fn partition(&self) -> Option<Partition> {
@@ -185,7 +190,7 @@ impl TicketId {
     /// The ticket of the order's seat at that place of its list, counted from 1.
     #[must_use]
     pub fn of(order: &OrderId, place: usize) -> Self {
-        Self::new(format!("t{}_{place}", order.as_str().strip_prefix('o').unwrap_or(order.as_str())))
+        Self::new(format!("t{}_{place}", order.bare()))
     }
 
     /// The order that the id carries; `None` when the text is not a ticket id.
@@ -203,7 +208,7 @@ impl RefundId {
     /// The order's refund of that number, counted from 1.
     #[must_use]
     pub fn of(order: &OrderId, number: usize) -> Self {
-        Self::new(format!("r{}_{number}", order.as_str().strip_prefix('o').unwrap_or(order.as_str())))
+        Self::new(format!("r{}_{number}", order.bare()))
     }
 }
 
@@ -328,6 +333,8 @@ impl Serialize for LogPosition {
 #[serde(transparent)]
 pub struct StreamId(Arc<str>);
 
+const PROCESS: &str = "process/";
+
 impl StreamId {
     #[must_use]
     pub fn seat(performance: &PerformanceId, seat: &SeatId) -> Self {
@@ -347,6 +354,18 @@ impl StreamId {
     #[must_use]
     pub fn store(id: &StoreId) -> Self {
         Self(format!("store/{id}").into())
+    }
+
+    /// The name under which a stream's wait for the world outside stands among the timers.
+    #[must_use]
+    pub fn process(of: &Self) -> Self {
+        Self(format!("{PROCESS}{of}").into())
+    }
+
+    /// The stream that waits, if this is the name of a wait.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Self> {
+        self.0.strip_prefix(PROCESS).map(|stream| Self(stream.into()))
     }
 
     #[must_use]
@@ -427,64 +446,4 @@ impl fmt::Debug for StreamId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_partition_function_never_changes() {
-        let golden = [("pf_1", 64), ("coupon", 64), ("스토어", 64), ("", 64), ("pf_1", 7)];
-        let got: Vec<u16> = golden.iter().map(|(key, n)| Partition::of_key(key, *n).0).collect();
-        assert_eq!(got, GOLDEN_PARTITIONS, "{got:?}");
-    }
-
-    const GOLDEN_PARTITIONS: [u16; 5] = [31, 18, 43, 47, 4];
-
-    #[test]
-    fn ids_carry_where_they_live() {
-        let command = Hash16::of("test", &[b"a"]);
-        let order = OrderId::derive(Partition(12), &command);
-        assert_eq!(order.partition(), Some(Partition(12)));
-        assert_eq!(StreamId::order(&order).partition(64), Some(Partition(12)));
-        assert_eq!(StreamId::order(&order).partition(8), None);
-        for junk in ["", "o", "o1", "o1_", "o01_00000000000000000000000000000000", "o1_0000", "12_ab"] {
-            assert_eq!(OrderId::new(junk).partition(), None, "{junk}");
-        }
-        let ticket = TicketId::of(&order, 3);
-        assert_eq!((ticket.as_str(), ticket.order()), (format!("t{}_3", &order.as_str()[1..]).as_str(), Some(order)));
-        for junk in
-            ["", "t", "t1_x_1", "t12_00000000000000000000000000000000", "t12_00000000000000000000000000000000_0"]
-        {
-            assert_eq!(TicketId::new(junk).order(), None, "{junk}");
-        }
-        let coupon = CouponId::derive(&command);
-        assert_eq!(TaskId::derive(&coupon, &command).coupon(), Some(coupon));
-        assert_eq!(TaskId::new("ct_x_y").coupon(), None);
-    }
-
-    #[test]
-    fn a_seat_lives_with_its_performance() {
-        let performance = PerformanceId::derive(&Hash16::of("test", &[b"p"]));
-        let seat = StreamId::seat(&performance, &SeatId::new("A-1-7"));
-        assert_eq!(seat.partition(64), StreamId::performance(&performance).partition(64));
-        assert_eq!(seat.seat_id(), Some(SeatId::new("A-1-7")));
-        assert!(seat.as_str().starts_with(&StreamId::seat_prefix(&performance)));
-    }
-
-    #[test]
-    fn payment_keys_are_plain() {
-        for good in ["pk_1", "tviva20240513-A_b=", "5zJ4xY7m0kODnyRpQWGrN2xqGlNvLrKwv1M9ENjbeoPaZdL6"] {
-            assert!(PaymentKey::parse(good).is_some(), "{good}");
-        }
-        for junk in ["", "..", "a/b", "a b", "a?b", "a%2fb", "키", &"a".repeat(limits::PAYMENT_KEY_BYTES + 1)] {
-            assert_eq!(PaymentKey::parse(junk), None, "{junk}");
-        }
-    }
-
-    #[test]
-    fn positions_have_one_spelling() {
-        assert_eq!(LogPosition::parse("3:17").map(|p| p.to_string()).as_deref(), Some("3:17"));
-        for junk in ["", "3", "3:", ":1", "+3:1", "3:01", "3:-1", "70000:1", "3:99999999999999999999", "3:1 "] {
-            assert_eq!(LogPosition::parse(junk), None, "{junk}");
-        }
-    }
-}
+mod tests;

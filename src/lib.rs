@@ -23,6 +23,7 @@ pub mod http;
 pub mod journal;
 pub mod live;
 pub mod projections;
+pub mod sagas;
 
 pub mod app;
 pub mod cli;

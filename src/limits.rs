@@ -197,6 +197,9 @@ pub const SERIES_POINTS: u64 = 600;
 pub const MIN_POSITIONS: usize = 16;
 /// A request ends after this at the latest.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// An answer that waits for the world outside is given after this, whatever is known by then.
+pub const ANSWER_TIME: Duration = Duration::from_millis(9_500);
+const _: () = assert!(ANSWER_TIME.as_millis() < REQUEST_TIME.as_millis(), "it is given before the request ends");
 /// A client that takes longer to send its headers is cut.
 pub const HEADER_TIME: Duration = Duration::from_secs(10);
 /// A client that takes longer to send its body is cut.
@@ -256,6 +259,8 @@ pub const PAYMENT_ATTEMPTS: u32 = 3;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;
+/// A reserved coupon is good for that long to place the order with.
+pub const COUPON_CLAIM: Duration = Duration::from_secs(30);
 /// An idempotency key is remembered at least this long where the thing itself does not remember it for ever.
 pub const KEY_MEMORY: Duration = Duration::from_secs(16 * 86_400);
 /// A store remembers its payments that long; older ones are refused by `paid_at`.
@@ -279,11 +284,28 @@ pub const PSP_CONNECT_TIME: Duration = Duration::from_secs(3);
 /// What an operator may choose for one call, in milliseconds. A card network may take half a minute.
 pub const PSP_CALL_MILLIS_MIN: u64 = 100;
 pub const PSP_CALL_MILLIS_MAX: u64 = 60_000;
+/// What an operator may choose for the time after which people look at a payment, in seconds.
+pub const REVIEW_SECONDS_MIN: u64 = 1;
+pub const REVIEW_SECONDS_MAX: u64 = 86_400;
+/// Characters of a refusal's code that are kept.
+pub const PSP_CODE_CHARS: usize = 64;
 /// Characters of the reason that goes with a refund: the provider's own maximum.
 pub const PSP_REASON_CHARS: usize = 200;
 /// Characters of a refund's id, which the reason carries.
 pub const REFUND_ID_CHARS: usize = 64;
 const _: () = assert!(REFUND_ID_CHARS + 3 < PSP_REASON_CHARS, "the refund's id always fits into the reason");
+
+/// Streams that processes work on at once; beyond it no new payment is begun.
+pub const PROCESSES: usize = 20_000;
+/// A call to the outside whose outcome is not known is followed by a look after this, then after twice as long, and so on.
+pub const PROCESS_BACKOFF: Duration = Duration::from_millis(200);
+pub const PROCESS_BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// What people look at is looked at that often beside them.
+pub const REVIEW_LOOK: Duration = Duration::from_secs(60);
+/// Hints of the payment provider that are followed at once; others are dropped, as they may be.
+pub const HINTS: usize = 64;
+/// Orders of a cancelled performance that are ended at once.
+pub const CALL_OFF_AT_ONCE: usize = 64;
 
 /// The simulated provider keeps the answer to an idempotency key that long, as the real one does.
 pub const SIMULATOR_KEY_MEMORY: Duration = Duration::from_secs(15 * 86_400);

@@ -56,6 +56,11 @@ metrics_table! {
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines that had come and were handed to their actors.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
     LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
+    PAYMENTS = "onsale_payments_total", Counter, Count, "Payments settled with the provider, by `outcome` (captured, declined, late: money that came for something gone).";
+    REFUNDS = "onsale_refunds_total", Counter, Count, "Refunds settled with the provider, by `outcome` (refunded, refused).";
+    PSP_UNKNOWN = "onsale_psp_unknown_total", Counter, Count, "Answers of the payment provider that said neither yes nor no, by `call` and `reason`.";
+    REVIEWS = "onsale_reviews_opened_total", Counter, Count, "Payments and refunds that people have to look at. Page on it.";
+    PROCESSES = "onsale_processes", Gauge, Count, "Streams that wait for the world outside and are being worked on.";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";

@@ -3,13 +3,12 @@
 //! A file holds the bytes of a few facts and what they say as JSON. A changed file means a log that cannot be read any
 //! more: add a version and an upcaster instead. This test knows nothing of rules or storage.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, fs};
 
 use onsale::events::codec::{self, BINCODE_2};
 use onsale::events::coupon::{self, Discount};
-use onsale::events::order::{self, OrderSeat};
+use onsale::events::order::{self, OrderSeat, RefundReason, ReviewOf, Ruling};
 use onsale::events::performance::{self, GradePrice};
 use onsale::events::seat::{self, ReleaseReason};
 use onsale::events::venue::{Row, RowSeats, Section};
@@ -18,12 +17,11 @@ use onsale::events::{
     store, venue,
 };
 use onsale::ids::{
-    AccountId, CouponId, Hash16, OrderId, Partition, PaymentId, PerformanceId, SeatId, ShowId, StoreId, TaskId,
-    TicketId, VenueId,
+    AccountId, CouponId, Hash16, OrderId, Partition, PaymentId, PaymentKey, PerformanceId, RefundId, SeatId, ShowId,
+    StoreId, TaskId, TicketId, VenueId,
 };
 use onsale::money::{Amount, Currency};
 use onsale::timestamp::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 use serde_wincode::SerdeCompat;
 use serde_wincode::wincode::config::{Configuration, Serialize as WincodeSerialize};
@@ -41,7 +39,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2) && text.is_ascii(), "whole bytes: {text}");
+    assert!(text.is_ascii(), "{text}");
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hexadecimal digits")).collect()
 }
 
@@ -120,9 +118,24 @@ fn with_wincode(event: &Event) -> Vec<u8> {
         Event::Order(OrderEvent::Placed(data)) => wincode(data),
         Event::Order(OrderEvent::Expired(data)) => wincode(data),
         Event::Order(OrderEvent::Cancelled(data)) => wincode(data),
+        Event::Order(OrderEvent::Failed(data)) => wincode(data),
+        Event::Order(OrderEvent::Completed(data)) => wincode(data),
+        Event::Order(OrderEvent::Refunded(data)) => wincode(data),
+        Event::Order(OrderEvent::CouponSettled(data)) => wincode(data),
+        Event::Order(OrderEvent::Requested(data)) => wincode(data),
+        Event::Order(OrderEvent::Captured(data)) => wincode(data),
+        Event::Order(OrderEvent::Declined(data)) => wincode(data),
+        Event::Order(OrderEvent::RefundRequested(data)) => wincode(data),
+        Event::Order(OrderEvent::RefundDone(data)) => wincode(data),
+        Event::Order(OrderEvent::ReviewOpened(data)) => wincode(data),
+        Event::Order(OrderEvent::ReviewSettled(data)) => wincode(data),
+        Event::Order(OrderEvent::CheckedIn(data)) => wincode(data),
         Event::Coupon(CouponEvent::Created(data)) => wincode(data),
         Event::Coupon(CouponEvent::Issued(data)) => wincode(data),
         Event::Coupon(CouponEvent::Revoked(data)) => wincode(data),
+        Event::Coupon(CouponEvent::Reserved(data)) => wincode(data),
+        Event::Coupon(CouponEvent::Used(data)) => wincode(data),
+        Event::Coupon(CouponEvent::Returned(data)) => wincode(data),
         Event::Store(StoreEvent::Created(data)) => wincode(data),
         Event::Store(StoreEvent::PaymentRecorded(data)) => wincode(data),
         Event::Store(StoreEvent::PaymentCancelled(data)) => wincode(data),
@@ -131,20 +144,32 @@ fn with_wincode(event: &Event) -> Vec<u8> {
         Event::Performance(PerformanceEvent::Resumed(data)) => wincode(data),
         Event::Performance(PerformanceEvent::SeatsBlocked(data)) => wincode(data),
         Event::Performance(PerformanceEvent::SeatsUnblocked(data)) => wincode(data),
+        Event::Performance(PerformanceEvent::Changed(data)) => wincode(data),
+        Event::Performance(PerformanceEvent::Cancelled(data)) => wincode(data),
+        Event::Performance(PerformanceEvent::CalledOff(data)) => wincode(data),
         Event::Show(ShowEvent::Created(data)) => wincode(data),
         Event::Venue(VenueEvent::Created(data)) => wincode(data),
     }
 }
 
-fn wincode<T: Serialize>(data: &T) -> Vec<u8> {
+fn wincode<T: serde::Serialize>(data: &T) -> Vec<u8> {
     let config = Configuration::default().with_varint_encoding();
     <SerdeCompat<T> as WincodeSerialize<_>>::serialize(data, config).expect("samples can be encoded")
 }
 
 /// At least one fact of each kind, with every optional member both there and missing, and numbers of every width.
 fn samples() -> Vec<Event> {
-    [seat_samples(), order_samples(), coupon_samples(), store_samples(), performance_samples(), catalogue_samples()]
-        .concat()
+    [
+        seat_samples(),
+        order_samples(),
+        payment_samples(),
+        refund_samples(),
+        coupon_samples(),
+        store_samples(),
+        performance_samples(),
+        catalogue_samples(),
+    ]
+    .concat()
 }
 
 fn hash(word: &str) -> Hash16 {
@@ -221,6 +246,99 @@ fn order_samples() -> Vec<Event> {
     ]
 }
 
+fn ticket(place: usize) -> TicketId {
+    TicketId::of(&order_id(), place)
+}
+
+fn payment_samples() -> Vec<Event> {
+    let sold = |place, seat: &str, price, paid| order::SoldTicket {
+        ticket_id: ticket(place),
+        seat_id: SeatId::new(seat),
+        price: amount(price),
+        paid: amount(paid),
+    };
+    let requested = order::Requested {
+        order_id: order_id(),
+        attempt: 1,
+        amount: amount(149_999),
+        currency: krw(),
+        payment_key: PaymentKey::new("pk_1"),
+        psp_key: hash("attempt"),
+        review_at: at(600_000),
+        body: hash("body"),
+    };
+    let captured = order::Captured {
+        order_id: order_id(),
+        attempt: 3,
+        amount: amount(149_999),
+        payment_key: PaymentKey::new("pk_3"),
+        psp_reference: "9A3F".into(),
+    };
+    let declined = order::Declined {
+        order_id: order_id(),
+        attempt: 300,
+        amount: amount(149_999),
+        psp_code: "REJECT_CARD_PAYMENT".into(),
+    };
+    let tickets = vec![sold(1, "A-1-7", 150_000, 149_750), sold(2, "1루-3-왼쪽", 250, 249)];
+    let coupon = CouponId::derive(&hash("coupon"));
+    let settled =
+        |used| order::CouponSettled { order_id: order_id(), task_id: TaskId::derive(&coupon, &hash("issue")), used };
+    vec![
+        OrderEvent::from(requested).into(),
+        OrderEvent::from(captured).into(),
+        OrderEvent::from(declined).into(),
+        OrderEvent::from(order::Completed { order_id: order_id(), tickets, body: hash("body") }).into(),
+        OrderEvent::from(order::Failed { order_id: order_id() }).into(),
+        OrderEvent::from(order::CheckedIn { order_id: order_id(), ticket_id: ticket(2), body: hash("body") }).into(),
+        OrderEvent::from(settled(true)).into(),
+    ]
+}
+
+fn refund_samples() -> Vec<Event> {
+    let refund_id = RefundId::of(&order_id(), 1);
+    let requested = |why, whole, tickets| order::RefundRequested {
+        order_id: order_id(),
+        refund_id: refund_id.clone(),
+        attempt: 3,
+        amount: amount(249),
+        whole,
+        tickets,
+        why,
+        psp_key: hash("refund"),
+        review_at: at(600_000),
+        body: hash("body"),
+    };
+    let done = |tickets, psp_reference| order::RefundDone {
+        order_id: order_id(),
+        refund_id: refund_id.clone(),
+        amount: amount(249),
+        tickets,
+        psp_reference,
+    };
+    let opened = |about, psp_code| order::ReviewOpened { order_id: order_id(), about, psp_code };
+    let settled = |ruling, psp_reference| order::ReviewSettled {
+        order_id: order_id(),
+        ruling,
+        psp_reference,
+        body: hash("body"),
+    };
+    let of_refund = ReviewOf::Refund { refund_id: refund_id.clone() };
+    vec![
+        OrderEvent::from(requested(RefundReason::Cancelled, false, vec![ticket(2)])).into(),
+        OrderEvent::from(requested(RefundReason::PerformanceCancelled, true, vec![ticket(1), ticket(2)])).into(),
+        OrderEvent::from(requested(RefundReason::TooLate, true, vec![])).into(),
+        OrderEvent::from(done(vec![ticket(2)], Some("7C".into()))).into(),
+        OrderEvent::from(done(vec![], None)).into(),
+        OrderEvent::from(order::Refunded { order_id: order_id() }).into(),
+        OrderEvent::from(opened(ReviewOf::Payment { attempt: 2 }, None)).into(),
+        OrderEvent::from(opened(of_refund, Some("NOT_CANCELABLE_PAYMENT".into()))).into(),
+        OrderEvent::from(settled(Ruling::Captured, Some("9A3F".into()))).into(),
+        OrderEvent::from(settled(Ruling::NotCaptured, None)).into(),
+        OrderEvent::from(settled(Ruling::Refunded, None)).into(),
+    ]
+}
+
 fn coupon_samples() -> Vec<Event> {
     let coupon_id = CouponId::derive(&hash("coupon"));
     let task_id = TaskId::derive(&coupon_id, &hash("issue"));
@@ -250,6 +368,14 @@ fn coupon_samples() -> Vec<Event> {
     let account_id = AccountId::new("member-1");
     let issued = coupon::Issued { account_id: account_id.clone(), serial: 70_000, task_id: task_id.clone() };
     samples.push(CouponEvent::from(issued).into());
+    let (account, task) = (|| account_id.clone(), || task_id.clone());
+    let reserved =
+        coupon::Reserved { account_id: account(), serial: 1, task_id: task(), order_id: order_id(), until: at(30_000) };
+    samples.push(CouponEvent::from(reserved).into());
+    let used = coupon::Used { account_id: account(), serial: 300, task_id: task(), order_id: order_id() };
+    samples.push(CouponEvent::from(used).into());
+    let back = coupon::Returned { account_id: account(), serial: 70_000, task_id: task(), order_id: order_id() };
+    samples.push(CouponEvent::from(back).into());
     samples.push(CouponEvent::from(coupon::Revoked { account_id, serial: 5_000_000_000, task_id }).into());
     samples
 }
@@ -323,6 +449,17 @@ fn performance_samples() -> Vec<Event> {
         hold_seconds: 3_600,
         ..plain.clone()
     };
+    let changed = |cancel_until, max_seats_per_member| performance::Changed {
+        starts_at: at(86_400_000),
+        sale_opens_at: at(0),
+        sale_closes_at: at(86_000_000),
+        cancel_until,
+        prices: vec![price("VIP", 170_000), price("R", 1)],
+        max_seats_per_order: 6,
+        max_seats_per_member,
+        hold_seconds: 90,
+        body: hash("body"),
+    };
     let seats = vec![SeatId::new("A-1-7"), SeatId::new("1루-나-왼쪽")];
     let body = hash("body");
     vec![
@@ -332,6 +469,10 @@ fn performance_samples() -> Vec<Event> {
         PerformanceEvent::from(performance::Resumed { body }).into(),
         PerformanceEvent::from(performance::SeatsBlocked { seats: seats.clone(), body }).into(),
         PerformanceEvent::from(performance::SeatsUnblocked { seats, body }).into(),
+        PerformanceEvent::from(changed(Some(at(80_000_000)), None)).into(),
+        PerformanceEvent::from(changed(None, Some(300))).into(),
+        PerformanceEvent::from(performance::Cancelled { body }).into(),
+        PerformanceEvent::from(performance::CalledOff { orders: 10_000 }).into(),
     ]
 }
 

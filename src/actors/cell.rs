@@ -22,6 +22,8 @@ pub struct Cell<A: Aggregate> {
     /// The partition's generation in which this was loaded; in another one it is worthless.
     pub generation: u64,
     pub deadline: Option<Timestamp>,
+    /// Since when the world outside is waited for.
+    pub waits: Option<Timestamp>,
     /// Events since the last segment.
     pub tail: u64,
     /// Alive while segments are being saved.
@@ -39,6 +41,7 @@ impl<A: Aggregate> Cell<A> {
             shown: Position(0),
             generation,
             deadline: None,
+            waits: None,
             tail: 0,
             saving: Weak::new(),
             poisoned: false,
@@ -75,6 +78,7 @@ impl<A: Aggregate> Cell<A> {
             records = journal.read_stream(&cell.stream, cell.version, limits::READ_BATCH).await?;
         }
         cell.deadline = A::deadline(&cell.state);
+        cell.waits = A::waits_since(&cell.state);
         Ok(cell)
     }
 

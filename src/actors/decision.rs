@@ -222,6 +222,11 @@ fn evolve<A: Aggregate>(
         cell.deadline = deadline;
         timers.push(TimerChange { stream: cell.stream.clone(), due: deadline });
     }
+    let waits = A::waits_since(&cell.state);
+    if waits != cell.waits {
+        cell.waits = waits;
+        timers.push(TimerChange { stream: StreamId::process(&cell.stream), due: waits });
+    }
 }
 
 fn records(

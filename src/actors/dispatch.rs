@@ -192,6 +192,31 @@ impl Dispatch {
         }
     }
 
+    /// Streams that wait for the world outside, once there are any that nobody works on. Whoever takes them works on
+    /// them and then says [`Self::wait_done`]; after a restart, or if something still waits, they are handed out again.
+    pub async fn waiting(&self, most: usize) -> Vec<StreamId> {
+        loop {
+            // Made before the look: what comes in between is not slept through.
+            let changed = self.node.waits_changed.notified();
+            let mut found = Vec::new();
+            for sequencer in &self.node.sequencers {
+                found.extend(sequencer.take_waiting(most - found.len()));
+            }
+            if !found.is_empty() {
+                return found;
+            }
+            // A partition that was being recovered does not always say when it is back.
+            let _ = timeout(limits::HEARTBEAT, changed).await;
+        }
+    }
+
+    /// Nobody works on this stream any more.
+    pub fn wait_done(&self, stream: &StreamId) {
+        if let Ok(partition) = self.node.route(stream) {
+            self.node.sequencer(partition).wait_done(stream);
+        }
+    }
+
     /// The log's time in a partition, now.
     #[must_use]
     pub fn at(&self, partition: Partition) -> Timestamp {

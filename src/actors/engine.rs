@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,10 +54,12 @@ impl Engine {
         let time = Arc::new(LogTime::anchored(clock.clone(), claim.now));
         let lease = Arc::new(Lease::since(clock.clone(), claimed_at));
         let (units, queue) = mpsc::channel(limits::LANE_QUEUE);
+        let waits_changed = Arc::new(Notify::new());
         let mut sequencers = Vec::with_capacity(claim.partitions.len());
         for state in &claim.partitions {
             let timers = journal.timers(state.partition).await?;
-            sequencers.push(Sequencer::new(state, timers, units.clone(), time.clone(), lease.clone()));
+            let (units, time, lease) = (units.clone(), time.clone(), lease.clone());
+            sequencers.push(Sequencer::new(state, timers, units, time, lease, waits_changed.clone()));
         }
         let partitions = u16::try_from(sequencers.len()).unwrap_or(u16::MAX);
         let (loader, loading) = Loader::new(journal.clone(), clock.clone());
@@ -71,6 +73,7 @@ impl Engine {
             time,
             lease,
             sequencers,
+            waits_changed,
             registry: Registry::new(partitions),
             loader,
             admission: Admission::new(partitions),

@@ -37,6 +37,8 @@ pub struct Node {
     pub time: Arc<LogTime>,
     pub lease: Arc<Lease>,
     pub sequencers: Vec<Sequencer>,
+    /// Told when a stream begins to wait for the world outside.
+    pub waits_changed: Arc<tokio::sync::Notify>,
     pub registry: Registry,
     pub loader: Loader,
     pub admission: Admission,

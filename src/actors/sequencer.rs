@@ -42,6 +42,8 @@ pub struct Sequencer {
     lane: mpsc::Sender<Queued>,
     time: Arc<LogTime>,
     lease: Arc<Lease>,
+    /// Told when a stream begins to wait for the world outside; the node has one.
+    waits_changed: Arc<Notify>,
     /// Told whenever the phase changes. Wakes in the order of waiting, so that a simulation can be repeated.
     phase_changed: Notify,
 }
@@ -67,6 +69,7 @@ impl Sequencer {
         lane: mpsc::Sender<Queued>,
         time: Arc<LogTime>,
         lease: Arc<Lease>,
+        waits_changed: Arc<Notify>,
     ) -> Self {
         let inner = Inner {
             phase: Phase::Serving,
@@ -79,7 +82,8 @@ impl Sequencer {
             board: HashMap::new(),
             deadlines: Deadlines::from_rows(timers),
         };
-        Self { partition: state.partition, inner: Mutex::new(inner), lane, time, lease, phase_changed: Notify::new() }
+        let (inner, phase_changed) = (Mutex::new(inner), Notify::new());
+        Self { partition: state.partition, inner, lane, time, lease, waits_changed, phase_changed }
     }
 
     /// The log's time here, without claiming it for a decision.
@@ -166,6 +170,20 @@ impl Sequencer {
         self.inner.lock().deadlines.done(stream);
     }
 
+    /// Streams that wait for the world outside and that nobody works on yet.
+    pub fn take_waiting(&self, most: usize) -> Vec<StreamId> {
+        let mut inner = self.inner.lock();
+        if self.serving(&inner).is_err() {
+            return Vec::new();
+        }
+        inner.deadlines.take_waiting(most)
+    }
+
+    pub fn wait_done(&self, stream: &StreamId) {
+        self.inner.lock().deadlines.wait_done(stream);
+        self.waits_changed.notify_one();
+    }
+
     // What the lane reports.
 
     /// Everything up to `position` is durable.
@@ -201,11 +219,12 @@ impl Sequencer {
             inner.head = state.head;
             inner.durable = state.head;
             inner.last_at = inner.last_at.max(state.last_at);
-            inner.deadlines = Deadlines::from_rows(timers);
+            inner.deadlines.renew(timers);
             let unwritten = inner.waiting.split_off(&state.head.next());
             (std::mem::take(&mut inner.waiting), unwritten)
         };
         self.phase_changed.notify_waiters();
+        self.waits_changed.notify_one();
         written.into_values().flatten().for_each(|tell| tell(Ok(())));
         let (last, fault) = guilty.unzip();
         for (position, tells) in unwritten {
@@ -311,6 +330,9 @@ impl Turn<'_> {
         }
         for TimerChange { stream, due } in &timers {
             self.inner.deadlines.set(stream, *due);
+            if due.is_some() && stream.waiting().is_some() {
+                self.sequencer.waits_changed.notify_one();
+            }
         }
         self.inner.head = last;
         self.post(lead, notice, last);

@@ -182,12 +182,13 @@ mod tests {
             performance_id: performance_id.clone(),
             seats: vec![],
             reference: None,
+            coupon: None,
         };
         let now = || Timestamp(0);
         let order = StreamId::order(&order_id);
         tally.count::<Order>(&order, &Command::Place(place), &Err(Refusal::SaleClosed.into()), now);
         let refused = Err(Refusal::OrderNotCancellable { status: "expired" }.into());
-        tally.count::<Order>(&order, &Command::Cancel, &refused, now);
+        tally.count::<Order>(&order, &Command::Due, &refused, now);
         assert_eq!(tally.of(&StreamId::performance(&performance_id)).by_code, [("sale-closed", 1)]);
         assert!(tally.of(&order).by_code.is_empty(), "an order is asked once: it would only fill the memory");
     }

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Entropy;
@@ -17,6 +19,8 @@ use crate::limits;
 
 /// The file within the data directory.
 pub const FILE: &str = "keys.json";
+/// The key of ticket codes.
+pub const CODE_FILE: &str = "ticket_code.key";
 const OWNER_ONLY: u32 = 0o600;
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum KeyError {
     Example { name: &'static str },
     #[error("the keys for access tokens and for stream tickets must differ")]
     Same,
+    #[error("auth.ticket_code_key must be the base64 of 32 random bytes")]
+    BadSeed,
 }
 
 /// Bytes that sign, with the name by which a token's header may refer to them.
@@ -88,11 +94,89 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The seed of the Ed25519 key that signs ticket codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GateKey([u8; 32]);
+
+impl GateKey {
+    /// From the configuration: the base64 of 32 bytes.
+    pub fn chosen(text: &str) -> Result<Self, KeyError> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| KeyError::BadSeed)?;
+        let seed: [u8; 32] = bytes.try_into().map_err(|_| KeyError::BadSeed)?;
+        if seed.iter().collect::<std::collections::BTreeSet<_>>().len() < 8 {
+            return Err(KeyError::BadSeed);
+        }
+        Ok(Self(seed))
+    }
+
+    #[must_use]
+    pub fn random(entropy: &Entropy) -> Self {
+        let mut seed = [0; 32];
+        entropy.fill(&mut seed);
+        Self(seed)
+    }
+
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From a file of its own beside the other keys, so that an older data directory gets one too.
+    pub fn load_or_create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
+        let path = directory.join(CODE_FILE);
+        if !path.exists() {
+            publish(&path, &format!("{}\n", STANDARD.encode(Self::random(entropy).0)), entropy)?;
+        }
+        Self::load(directory)
+    }
+
+    fn load(directory: &Path) -> Result<Self, KeyError> {
+        let path = directory.join(CODE_FILE);
+        let text = read_private(&path)?;
+        Self::chosen(&text).map_err(|_| KeyError::Malformed { path: path.display().to_string() })
+    }
+}
+
+impl fmt::Debug for GateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GateKey")
+    }
+}
+
+/// Writes a file for the owner alone; one that another process put there first stays.
+fn publish(path: &Path, text: &str, entropy: &Entropy) -> Result<(), KeyError> {
+    let partial = path.with_extension(entropy.hash16().to_string());
+    let failed = |source| KeyError::File { path: path.display().to_string(), source };
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&partial).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let linked = std::fs::hard_link(&partial, path);
+    std::fs::remove_file(&partial).map_err(failed)?;
+    match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed(e)),
+        _ => Ok(()),
+    }
+}
+
+fn read_private(path: &Path) -> Result<String, KeyError> {
+    let name = path.display().to_string();
+    let failed = |source| KeyError::File { path: name.clone(), source };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(KeyError::TooOpen { path: name });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
 /// All keys of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     pub access: Secret,
     pub tickets: Secret,
+    /// Signs ticket codes; gates hold the public half.
+    pub codes: GateKey,
 }
 
 /// The file's content: hexadecimal digits.
@@ -105,61 +189,38 @@ struct Stored {
 
 impl Keys {
     /// From the configuration, for nodes that share their keys.
-    pub fn configured(access: &str, tickets: &str) -> Result<Self, KeyError> {
+    pub fn configured(access: &str, tickets: &str, codes: GateKey) -> Result<Self, KeyError> {
         if access == tickets {
             return Err(KeyError::Same);
         }
         Ok(Self {
             access: Secret::chosen("auth.access_key", access)?,
             tickets: Secret::chosen("auth.ticket_key", tickets)?,
+            codes,
         })
     }
 
     #[must_use]
     pub fn random(entropy: &Entropy) -> Self {
-        Self { access: Secret::random(entropy), tickets: Secret::random(entropy) }
+        Self { access: Secret::random(entropy), tickets: Secret::random(entropy), codes: GateKey::random(entropy) }
     }
 
     /// From the data directory; made there, readable by the owner alone, when it has none yet.
     pub fn load_or_create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
-        match Self::load(directory) {
-            Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Self::create(directory, entropy)
-            }
-            other => other,
+        let path = directory.join(FILE);
+        if !path.exists() {
+            publish(&path, &Self::random(entropy).to_json(), entropy)?;
         }
+        GateKey::load_or_create(directory, entropy)?;
+        Self::load(directory)
     }
 
     /// From the data directory, as a tool beside the server does.
     pub fn load(directory: &Path) -> Result<Self, KeyError> {
         let path = directory.join(FILE);
-        let name = path.display().to_string();
-        let failed = |source| KeyError::File { path: name.clone(), source };
-        let mut file = std::fs::File::open(&path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::TooOpen { path: name });
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
-        Self::from_json(&text).ok_or(KeyError::Malformed { path: name })
-    }
-
-    fn create(directory: &Path, entropy: &Entropy) -> Result<Self, KeyError> {
-        let keys = Self::random(entropy);
-        let path = directory.join(FILE);
-        let partial = directory.join(format!("{FILE}.{}", entropy.hash16()));
-        let failed = |source| KeyError::File { path: path.display().to_string(), source };
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&partial).map_err(failed)?;
-        file.write_all(keys.to_json().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        // A link does not replace: of two processes that start at once, the second takes the first one's keys.
-        let linked = std::fs::hard_link(&partial, &path);
-        std::fs::remove_file(&partial).map_err(failed)?;
-        match linked {
-            Ok(()) => Ok(keys),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Self::load(directory),
-            Err(e) => Err(failed(e)),
-        }
+        let codes = GateKey::load(directory)?;
+        let text = read_private(&path)?;
+        Self::from_json(&text, codes).ok_or_else(|| KeyError::Malformed { path: path.display().to_string() })
     }
 
     fn to_json(&self) -> String {
@@ -167,9 +228,13 @@ impl Keys {
         format!("{{\"access\":\"{}\",\"tickets\":\"{}\"}}\n", hex(&self.access), hex(&self.tickets))
     }
 
-    fn from_json(text: &str) -> Option<Self> {
+    fn from_json(text: &str, codes: GateKey) -> Option<Self> {
         let stored: Stored = serde_json::from_str(text).ok()?;
-        Some(Self { access: Secret::of(from_hex(&stored.access)?), tickets: Secret::of(from_hex(&stored.tickets)?) })
+        Some(Self {
+            access: Secret::of(from_hex(&stored.access)?),
+            tickets: Secret::of(from_hex(&stored.tickets)?),
+            codes,
+        })
     }
 }
 
@@ -220,18 +285,38 @@ mod tests {
         std::fs::remove_dir_all(directory).expect("ours");
     }
 
+    fn gate() -> GateKey {
+        GateKey::random(&Entropy::seeded(1))
+    }
+
+    #[test]
+    fn an_older_data_directory_gets_a_code_key_and_malformed_ones_are_not_printed() {
+        let directory = directory();
+        let first = Keys::load_or_create(&directory, &Entropy::from_system()).expect("a writable directory");
+        std::fs::remove_file(directory.join(CODE_FILE)).expect("ours");
+        let again = Keys::load_or_create(&directory, &Entropy::from_system()).expect("keys are there");
+        assert_eq!((first.access, first.tickets), (again.access, again.tickets));
+        let mode = std::fs::metadata(directory.join(CODE_FILE)).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, OWNER_ONLY);
+        std::fs::remove_dir_all(directory).expect("ours");
+        for bad in ["not base64!", "c2hvcnQ=", &STANDARD.encode([7; 32])] {
+            let error = GateKey::chosen(bad).expect_err("a bad seed").to_string();
+            assert!(error.contains("auth.ticket_code_key") && !error.contains(bad), "{error}");
+        }
+    }
+
     #[test]
     fn short_and_example_secrets_are_refused_and_never_printed() {
         let good = ["k3Jx9Qw7Lm2Zr8Vt5Yb1Nc6Hd4Fg0Ps!", "Zb7Uq2Xe9Rk4Wm1Tj6Yn3Ld8Ch5Vg0Af!"];
-        assert!(Keys::configured(good[0], good[1]).is_ok());
-        assert!(matches!(Keys::configured(good[0], good[0]), Err(KeyError::Same)));
+        assert!(Keys::configured(good[0], good[1], gate()).is_ok());
+        assert!(matches!(Keys::configured(good[0], good[0], gate()), Err(KeyError::Same)));
         for bad in [
             "short",
             &"a".repeat(40),
             "change-me-change-me-change-me-change-me",
             "my-very-long-SECRET-that-is-a-secret",
         ] {
-            let error = Keys::configured(bad, good[1]).expect_err("a bad secret").to_string();
+            let error = Keys::configured(bad, good[1], gate()).expect_err("a bad secret").to_string();
             assert!(!error.contains(bad), "{error}");
         }
         let secret = Secret::chosen("x", good[0]).expect("a good one");

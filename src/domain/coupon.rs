@@ -1,9 +1,11 @@
 //! Who gets a coupon of a limited stock? First come, first served, with a serial that proves it.
 //!
 //! The hottest actor of the house: every command is a few look-ups, whatever the number of members, and each issue is
-//! kept once. What a coupon is worth in an order is not decided here.
+//! kept once. Which order has a coupon is decided in `coupon/engagement.rs`, what it is worth there in `coupon/discount.rs`.
 
 mod digest;
+mod discount;
+mod engagement;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -11,13 +13,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+pub use self::discount::Claim;
+use self::engagement::Engagements;
 use super::checks::{created_again, invalid, name, require};
 use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
 use crate::events::CouponEvent;
 use crate::events::coupon::{Created, Discount, Issued, Revoked};
-use crate::ids::{AccountId, CommandId, CouponId, Hash16, ShowId, TaskId, Version};
+use crate::ids::{AccountId, CommandId, CouponId, Hash16, OrderId, ShowId, TaskId, Version};
 use crate::limits;
-use crate::money::Amount;
 use crate::timestamp::Timestamp;
 
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct State {
     /// Serial `n` stands at `n - 1`.
     issues: Vec<Issue>,
     revocations: BTreeMap<u64, Revocation>,
+    engagements: Engagements,
     /// Made again from the issues: the serial that a command got.
     serials: Map<CommandId, u64>,
     /// Made again from the issues: who has how many.
@@ -139,6 +143,7 @@ struct Kept {
     created: Option<Arc<Created>>,
     issues: Vec<Issue>,
     revocations: BTreeMap<u64, Revocation>,
+    engagements: Engagements,
 }
 
 #[derive(Serialize)]
@@ -146,11 +151,12 @@ struct KeptRef<'a> {
     created: &'a Option<Arc<Created>>,
     issues: &'a [Issue],
     revocations: &'a BTreeMap<u64, Revocation>,
+    engagements: &'a Engagements,
 }
 
 impl From<Kept> for State {
-    fn from(Kept { created, issues, revocations }: Kept) -> Self {
-        let mut state = Self { created, revocations, ..Self::default() };
+    fn from(Kept { created, issues, revocations, engagements }: Kept) -> Self {
+        let mut state = Self { created, revocations, engagements, ..Self::default() };
         for (serial, issue) in (1..).zip(&issues) {
             state.index(serial, issue);
         }
@@ -160,7 +166,8 @@ impl From<Kept> for State {
 
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        KeptRef { created: &self.created, issues: &self.issues, revocations: &self.revocations }.serialize(serializer)
+        let Self { created, issues, revocations, engagements, .. } = self;
+        KeptRef { created, issues, revocations, engagements }.serialize(serializer)
     }
 }
 
@@ -175,6 +182,21 @@ pub enum Command {
     },
     Revoke {
         task_id: TaskId,
+    },
+    /// The member is about to place this order with it.
+    Reserve {
+        task_id: TaskId,
+        order_id: OrderId,
+    },
+    /// The order was completed; only the process that follows orders says so.
+    Use {
+        task_id: TaskId,
+        order_id: OrderId,
+    },
+    /// The order came to nothing, or is undone; only the process says so.
+    Return {
+        task_id: TaskId,
+        order_id: OrderId,
     },
 }
 
@@ -208,22 +230,11 @@ impl Create {
         )?;
         require(self.opens_at < self.closes_at, "/closes_at", "must be after opens_at")?;
         require(self.opens_at < self.valid_until, "/valid_until", "must be after opens_at")?;
-        check_discount(&self.discount)?;
+        discount::check(&self.discount)?;
         let mut seen = HashSet::new();
         match self.shows.iter().position(|show| !seen.insert(show)) {
             Some(i) => Err(invalid(format!("/shows/{i}"), "is named twice")),
             None => Ok(()),
-        }
-    }
-}
-
-fn check_discount(discount: &Discount) -> Result<(), Refusal> {
-    match discount {
-        Discount::Amount { value, .. } => require(*value > Amount::ZERO, "/discount/value", "must be at least 1"),
-        Discount::Percent { value, currency, max_amount, min_amount } => {
-            require((1..=100).contains(value), "/discount/value", "must be 1 to 100")?;
-            let bounded = max_amount.is_some() || min_amount.is_some();
-            require(currency.is_some() || !bounded, "/discount/currency", "is needed where amounts are given")
         }
     }
 }
@@ -240,6 +251,7 @@ fn check_open(created: &Created, at: Timestamp) -> Result<(), Refusal> {
 
 impl Aggregate for Coupon {
     const NOUN: &'static str = "coupon";
+    const SNAPSHOT_VERSION: u16 = 2;
     /// Whoever got one must not get another, for ever.
     const GROWS: bool = true;
     type State = State;
@@ -259,6 +271,9 @@ impl Aggregate for Coupon {
             Command::Create(create) => decide_create(state, create, asked),
             Command::Issue { keyed } => decide_issue(state, *keyed, asked),
             Command::Revoke { task_id } => decide_revoke(state, task_id, asked),
+            Command::Reserve { task_id, order_id } => engagement::decide_reserve(state, task_id, order_id, asked),
+            Command::Use { task_id, order_id } => engagement::decide_use(state, task_id, order_id, asked),
+            Command::Return { task_id, order_id } => engagement::decide_return(state, task_id, order_id, asked),
         }
     }
 
@@ -274,12 +289,17 @@ impl Aggregate for Coupon {
         digest::absorb(state, digest)
     }
 
+    /// As long as an order may not know that it has a coupon, somebody looks after it.
+    fn waits_since(state: &State) -> Option<Timestamp> {
+        state.has_open().then_some(Timestamp(0))
+    }
+
     fn owner(state: &State) -> Option<AccountId> {
         state.created.as_ref().map(|created| created.owner.clone())
     }
 
     fn entries(state: &State) -> usize {
-        1 + state.issues.len() + state.revocations.len()
+        1 + state.issues.len() + state.revocations.len() + state.engagements.len()
     }
 }
 

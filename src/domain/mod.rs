@@ -9,6 +9,7 @@ pub mod nobody;
 pub mod order;
 pub mod performance;
 pub mod refusal;
+mod roster;
 pub mod seat;
 pub mod show;
 pub mod store;
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use nobody::{Never, Nobody};
 pub use refusal::Refusal;
+pub use roster::{EachAggregate, each_aggregate};
 
 use crate::events::NounEvent;
 use crate::ids::{AccountId, CommandId, Hash16, StreamId, Version};
@@ -145,6 +147,12 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Since when has the world outside been waited for, if it is? A process is told of the stream from that moment on,
+    /// again after each restart, until this says that there is nothing left to do.
+    fn waits_since(_state: &Self::State) -> Option<Timestamp> {
+        None
+    }
+
     fn notice(_state: &Self::State) -> Option<Arc<Self::Notice>> {
         None
     }
@@ -169,20 +177,4 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     fn absorb(_state: &mut Self::State, _digest: &[u8]) -> Option<()> {
         None
     }
-}
-
-/// Something to do for every noun, without naming them: deadlines, registries, checks.
-pub trait EachAggregate {
-    fn visit<A: Aggregate>(&mut self);
-}
-
-/// The roster: one line per noun.
-pub fn each_aggregate(visitor: &mut impl EachAggregate) {
-    visitor.visit::<seat::Seat>();
-    visitor.visit::<order::Order>();
-    visitor.visit::<coupon::Coupon>();
-    visitor.visit::<store::Store>();
-    visitor.visit::<performance::Performance>();
-    visitor.visit::<show::Show>();
-    visitor.visit::<venue::Venue>();
 }

@@ -62,6 +62,11 @@ impl<'a, A: Aggregate> Story<'a, A> {
         Self { authority: Authority::Any, ..self }
     }
 
+    /// `ann` asks again, for herself.
+    pub fn own_again(self) -> Self {
+        Self { by: AccountId::new("ann"), authority: Authority::Own, ..self }
+    }
+
     pub fn key(self, word: &str) -> Self {
         Self { key: key(word), ..self }
     }

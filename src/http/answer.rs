@@ -10,7 +10,7 @@ use super::error::Problem;
 use super::extract::Prefer;
 use crate::fault::Fault;
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// What a handler gives back.

@@ -27,6 +27,9 @@ pub fn complete(document: &mut OpenApi) {
         if let Some(command) = item.post.as_mut() {
             add(command, idempotency_key(KEYED.contains(&path.as_str())));
         }
+        if let Some(command) = item.patch.as_mut() {
+            add(command, idempotency_key(false));
+        }
     }
 }
 
@@ -72,6 +75,7 @@ mod tests {
         assert!(!names("/v1/orders/{id}/events", "get").iter().any(|(name, _)| name == "min_position"));
         assert!(names(KEYED[0], "post").contains(&(json!("Idempotency-Key"), json!(true))));
         assert!(names("/v1/stores", "post").contains(&(json!("Idempotency-Key"), json!(false))));
+        assert!(names("/v1/performances/{id}", "patch").contains(&(json!("Idempotency-Key"), json!(false))));
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         assert!(document["components"]["schemas"]["Order"].is_object(), "what was there stays");
     }

@@ -151,6 +151,16 @@ impl Problem {
         Self::new(Code::ReadBehind, "the log has not come that far").retry(Duration::from_secs(1))
     }
 
+    #[must_use]
+    pub fn key_in_use() -> Self {
+        Self::new(Code::KeyInUse, "the same request is being worked on").retry(Duration::from_secs(1))
+    }
+
+    #[must_use]
+    pub fn payments_unavailable() -> Self {
+        Self::new(Code::PaymentsUnavailable, "no payment can be taken just now").retry(Duration::from_secs(5))
+    }
+
     /// A command that did not come back in time may yet happen; a reading may not.
     #[must_use]
     pub fn timed_out(command: bool) -> Self {
@@ -164,6 +174,13 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, member: &str, value: Value) -> Self {
         self.members.insert(member.to_owned(), value);
+        self
+    }
+
+    /// The same answer as the first time.
+    #[must_use]
+    pub fn replayed(mut self) -> Self {
+        self.headers.push((super::answer::REPLAYED, HeaderValue::from_static("true")));
         self
     }
 

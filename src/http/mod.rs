@@ -15,16 +15,22 @@ mod accounts;
 mod admin;
 mod coupons;
 mod document;
+mod gate;
 mod lists;
 mod orders;
+mod payments;
+mod performance_terms;
 mod performances;
+pub mod qr;
 mod rankings;
+mod reviews;
 mod seats;
 mod shows;
 mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod venues;
 
 use axum::{Router, middleware};
@@ -57,7 +63,9 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(shows::create, lists::shows::list))
         .routes(routes!(shows::get))
         .routes(routes!(performances::create, lists::performances::list))
-        .routes(routes!(performances::get))
+        .routes(routes!(performances::get, performance_terms::change))
+        .routes(routes!(performance_terms::cancel))
+        .routes(routes!(performance_terms::cancellation))
         .routes(routes!(lists::performances::sales))
         .routes(routes!(performances::pause))
         .routes(routes!(performances::resume))
@@ -71,6 +79,14 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::get))
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))
+        .routes(routes!(payments::pay))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::webhook))
+        .routes(routes!(tickets::get))
+        .routes(routes!(tickets::qr))
+        .routes(routes!(tickets::check_in))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::settle))
         .routes(routes!(coupons::create, lists::coupons::list))
         .routes(routes!(lists::coupons::statistics))
         .routes(routes!(lists::coupon_issues::of_coupon))
@@ -85,6 +101,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
+        .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))
         .routes(routes!(rankings::shows))

@@ -1,25 +1,28 @@
 //! Orders: seats held for a buyer, for a while.
 
-// Routes: POST /v1/performances/{id}/orders · GET /v1/orders/{id} · GET /v1/orders/{id}/events · POST /v1/orders/{id}/cancel
+// Routes: POST /v1/performances/{id}/orders · GET /v1/orders/{id} · GET /v1/orders/{id}/events
+// POST /v1/orders/{id}/cancel; how they are paid for is in `payments.rs`
+
+use std::pin::pin;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
-use super::error::{Code, Problem};
+use super::error::Problem;
 use super::extract::{Anyone, Ask, At, Body, Buyers, By, Cancellers, Checks, Input, Params, Prefer, Watcher};
 use super::streams::{self, Stopping, Wish};
 use crate::actors::{Dispatch, Outcome};
 use crate::auth::{Principal, Role};
-use crate::domain::order::{Command, Order, Place};
+use crate::domain::order::{Cancel, Command, Order, Place};
 use crate::events::OrderEvent;
 use crate::fault::Fault;
-use crate::ids::{LogPosition, OrderId, PerformanceId, SeatId, StreamId};
+use crate::ids::{LogPosition, OrderId, PerformanceId, SeatId, StreamId, TaskId, TicketId};
 use crate::limits;
-use crate::live::{Hub, OrderView, Topic};
+use crate::live::{Checkout, Hub, OrderStatus, OrderView, SeatView, Topic};
+use crate::sagas::{Placing, Processes};
 
 // Requests
 
@@ -27,9 +30,8 @@ use crate::live::{Hub, OrderView, Topic};
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
     pub seats: Vec<String>,
-    /// Not available yet.
-    #[schema(value_type = Option<String>)]
-    pub coupon_task_id: Option<Value>,
+    /// A coupon of the buyer's, which takes its discount off the sum.
+    pub coupon_task_id: Option<String>,
     /// The client's own order number.
     pub reference: Option<String>,
 }
@@ -40,21 +42,13 @@ impl Input for NewOrder {}
 #[serde(deny_unknown_fields)]
 pub struct CancelOrder {
     pub reason: Option<String>,
-    /// Not available yet.
-    #[schema(value_type = Option<Vec<String>>)]
-    pub tickets: Option<Value>,
+    /// Only these are given back; without it the whole order is.
+    pub tickets: Option<Vec<String>>,
 }
 
 impl Input for CancelOrder {
     fn absent() -> Option<Self> {
         Some(Self::default())
-    }
-}
-
-fn not_yet(member: &'static str, value: Option<&Value>) -> Result<(), Problem> {
-    match value {
-        None => Ok(()),
-        Some(_) => Err(Problem::new(Code::NotAvailable, format!("{member} is not available yet"))),
     }
 }
 
@@ -67,7 +61,7 @@ fn not_yet(member: &'static str, value: Option<&Value>) -> Result<(), Problem> {
 pub struct OrderBody {
     order_id: String,
     performance_id: String,
-    /// `awaiting_payment`, `expired`, `cancelled`; more to come.
+    /// `awaiting_payment`, `paying`, `completed`, `expired`, `failed`, `cancelled`, `refunding`, `refunded`, `review`.
     status: String,
     seats: Vec<OrderSeatBody>,
     subtotal: u64,
@@ -80,6 +74,8 @@ pub struct OrderBody {
     hold_expires_at: String,
     attempts_left: u32,
     refunded: u64,
+    /// What a page needs to open the payment window; `null` where no provider is configured.
+    checkout: Option<CheckoutBody>,
     tickets: Vec<TicketBody>,
     at: String,
     position: String,
@@ -94,7 +90,17 @@ pub struct OrderSeatBody {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = Ticket)]
+#[schema(as = Checkout)]
+#[allow(dead_code, reason = "describes what another type writes")]
+pub struct CheckoutBody {
+    provider: String,
+    client_key: String,
+    order_id: String,
+    order_name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderTicket)]
 #[allow(dead_code, reason = "describes what another type writes")]
 pub struct TicketBody {
     ticket_id: String,
@@ -112,7 +118,7 @@ pub struct OrderAccepted {
 }
 
 /// The buyer, the performance's seller and admins; to everybody else there is no such order.
-fn may_see(who: &Principal, order: &OrderView) -> bool {
+pub fn may_see(who: &Principal, order: &OrderView) -> bool {
     (who.role == Role::Member && who.account == order.account_id) || who.may_act_for(&order.owner)
 }
 
@@ -127,19 +133,35 @@ pub async fn place(
     prefer: Prefer,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
+    State(processes): State<Processes>,
     body: Body<NewOrder>,
 ) -> Answered {
     let request = ask.request(&body, None);
-    not_yet("coupon_task_id", body.value.coupon_task_id.as_ref())?;
     let stream = StreamId::performance(&performance_id);
     let partition = stream.partition(dispatch.partitions()).ok_or_else(Problem::not_found)?;
     let order_id = OrderId::derive(partition, &ask.command);
-    let seats = body.value.seats.into_iter().map(SeatId::new).collect();
-    let place = Place { order_id: order_id.clone(), performance_id, seats, reference: body.value.reference };
-    let command = dispatch.execute::<Order>(StreamId::order(&order_id), Command::Place(place), request);
-    let outcome = prefer.patience(command).await?;
+    let NewOrder { seats, coupon_task_id, reference } = body.value;
+    let seats = seats.into_iter().map(SeatId::new).collect();
+    let place = Place { order_id: order_id.clone(), performance_id, seats, reference, coupon: None };
+    let command = async {
+        match coupon_task_id {
+            None => Ok(dispatch.execute::<Order>(StreamId::order(&order_id), Command::Place(place), request).await),
+            Some(task) => match processes.place_with_coupon(place, TaskId::new(task), request).await {
+                Placing::Done(result) => Ok(result),
+                Placing::Twin => Err(Problem::key_in_use()),
+            },
+        }
+    };
+    let outcome = match tokio::time::timeout(prefer.bounded(), command).await {
+        Ok(result) => result??,
+        Err(_) => return Err(Problem::timed_out(true)),
+    };
     let at_once = prefer.at_once() && !outcome.replayed;
-    let answer = if at_once { accepted(order_id, outcome.position)? } else { placed(&hub, &order_id, outcome).await? };
+    let answer = if at_once {
+        accepted(order_id, outcome.position)?
+    } else {
+        placed(&hub, &processes, &order_id, outcome).await?
+    };
     Ok(answer.preferred(prefer, at_once).done())
 }
 
@@ -151,26 +173,57 @@ fn accepted(order_id: OrderId, position: LogPosition) -> Result<Answer, Problem>
 }
 
 /// A new order is made of its own fact; a repetition gets the order as it was then, which is the same.
-async fn placed(hub: &Hub, order_id: &OrderId, outcome: Outcome<OrderEvent>) -> Result<Answer, Problem> {
+async fn placed(
+    hub: &Hub,
+    processes: &Processes,
+    order_id: &OrderId,
+    outcome: Outcome<OrderEvent>,
+) -> Result<Answer, Problem> {
     let view = match outcome.events.first() {
         Some(OrderEvent::Placed(placed)) => OrderView::placed(placed, outcome.at, outcome.position),
         _ => at_version(hub, order_id, &outcome).await?,
     };
+    let view = with_checkout(view, processes);
     Ok(Answer::created(&format!("/v1/orders/{order_id}"), &view)?.replayed(outcome.replayed))
 }
 
-async fn at_version(hub: &Hub, order_id: &OrderId, outcome: &Outcome<OrderEvent>) -> Result<OrderView, Fault> {
+pub async fn at_version(hub: &Hub, order_id: &OrderId, outcome: &Outcome<OrderEvent>) -> Result<OrderView, Fault> {
     let view = hub.order_at(order_id, outcome.version).await?;
     view.ok_or_else(|| Fault::internal("an order that was answered for is not in the log"))
 }
 
 #[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path,)),
     responses((status = 200, body = OrderBody), (status = 404, body = ProblemBody)))]
-pub async fn get(by: By<Anyone>, At(id): At<OrderId>, State(hub): State<Hub>) -> Answered {
-    Ok(Answer::ok(&visible(&hub, &id, &by.principal).await?)?.done())
+pub async fn get(
+    by: By<Anyone>,
+    At(id): At<OrderId>,
+    State(hub): State<Hub>,
+    State(processes): State<Processes>,
+) -> Answered {
+    let order = visible(&hub, &id, &by.principal).await?;
+    Ok(Answer::ok(&with_checkout(order, &processes))?.done())
 }
 
-async fn visible(hub: &Hub, id: &OrderId, who: &Principal) -> Result<OrderView, Problem> {
+/// What the provider's window needs; frames of the stream do not have it, since it never changes.
+pub fn with_checkout(mut order: OrderView, processes: &Processes) -> OrderView {
+    order.checkout = processes.client_key().map(|client_key| Checkout {
+        provider: "toss",
+        client_key: client_key.to_owned(),
+        order_id: order.order_id.clone(),
+        order_name: order_name(&order.seats),
+    });
+    order
+}
+
+fn order_name(seats: &[SeatView]) -> String {
+    match seats {
+        [] => String::new(),
+        [one] => one.seat_id.to_string(),
+        [first, others @ ..] => format!("{} + {}", first.seat_id, others.len()),
+    }
+}
+
+pub async fn visible(hub: &Hub, id: &OrderId, who: &Principal) -> Result<OrderView, Problem> {
     let order = hub.order(id).await?.filter(|order| may_see(who, order));
     order.ok_or_else(Problem::not_found)
 }
@@ -192,22 +245,44 @@ pub async fn events(
 }
 
 #[utoipa::path(post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path,)),
-    request_body = CancelOrder, responses((status = 200, body = OrderBody), (status = "4XX", body = ProblemBody)))]
+    request_body = CancelOrder, responses((status = 200, body = OrderBody), (status = 202, body = OrderBody),
+        (status = "4XX", body = ProblemBody)))]
 pub async fn cancel(
     ask: Ask<Cancellers>,
     At(id): At<OrderId>,
+    prefer: Prefer,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
+    State(processes): State<Processes>,
     body: Body<CancelOrder>,
 ) -> Answered {
-    not_yet("tickets", body.value.tickets.as_ref())?;
     if let Some(reason) = &body.value.reason {
         let mut checks = Checks::default();
         checks.text("/reason", reason, limits::REASON_CHARS);
         checks.done()?;
     }
+    if body.value.tickets.as_ref().is_some_and(|tickets| tickets.is_empty() || tickets.len() > limits::ORDER_SEATS) {
+        let mut checks = Checks::default();
+        checks.refuse("/tickets", format!("must name 1 to {} tickets", limits::ORDER_SEATS));
+        checks.done()?;
+    }
+    let tickets = body.value.tickets.iter().flatten().map(|id| TicketId::new(id.as_str())).collect();
+    let cancel = Command::Cancel(Cancel { tickets, patience: processes.patience() });
     let request = ask.request(&body, body.value.reason.clone());
-    let outcome = dispatch.execute::<Order>(StreamId::order(&id), Command::Cancel, request).await?;
-    let view = at_version(&hub, &id, &outcome).await?;
-    Ok(Answer::ok(&view)?.replayed(outcome.replayed).done())
+    let stream = StreamId::order(&id);
+    let mut watch = processes.watch(&stream);
+    let mut patience = pin!(tokio::time::sleep(prefer.bounded()));
+    let outcome = dispatch.execute::<Order>(stream, cancel, request).await?;
+    let at_once = prefer.at_once() && !outcome.replayed;
+    loop {
+        let order = hub.order(&id).await?.ok_or_else(Problem::not_found)?;
+        let open = order.payments.iter().any(|one| one.kind == "refund" && one.status != "done");
+        let over = !open || at_once || order.status == OrderStatus::Review;
+        if over || !watch.told_within(patience.as_mut()).await {
+            let status = if open { StatusCode::ACCEPTED } else { StatusCode::OK };
+            let answer = Answer::json(status, &with_checkout(order, &processes))?.replayed(outcome.replayed);
+            let answer = if open { answer.at(&format!("/v1/orders/{id}")) } else { answer };
+            return Ok(answer.preferred(prefer, at_once && open).done());
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Performances: what is on sale, and the seller's hand on it.
+//! Performances: what is on sale, and the seller's hand on it. Other terms and the cancellation are in `performance_terms`.
 
 // Routes: POST /v1/performances · GET /v1/performances/{id} · POST /{id}/pause · /resume · /seats/block · /seats/unblock
 
@@ -18,6 +18,7 @@ use super::{shows, venues};
 use crate::actors::{CommandError, Dispatch};
 use crate::domain::performance::{Command, Performance, Schedule, Terms};
 use crate::events::performance::GradePrice;
+use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, PerformanceId, SeatId, ShowId, StreamId, VenueId};
 use crate::limits;
 use crate::live::{Hub, SeatMap};
@@ -79,7 +80,7 @@ impl<'de> Deserialize<'de> for Prices {
 }
 
 impl Prices {
-    fn checked(self, checks: &mut Checks) -> Vec<GradePrice> {
+    pub(super) fn checked(self, checks: &mut Checks) -> Vec<GradePrice> {
         let price = |(grade, price): (String, Whole)| {
             let pointer = format!("/prices/{}", grade.replace('~', "~0").replace('/', "~1"));
             GradePrice { price: checks.amount(&pointer, price), grade }
@@ -175,7 +176,7 @@ pub struct PerformanceView {
     pub(super) max_seats_per_member: Option<u32>,
     pub(super) hold_seconds: u32,
     pub(super) seats: usize,
-    /// `scheduled`, `on_sale`, `paused`, `sold_out`, `closed`.
+    /// `scheduled`, `on_sale`, `paused`, `sold_out`, `closed`, `cancelled`.
     pub(super) status: &'static str,
     /// Seats that can be ordered, by grade.
     pub(super) remaining: BTreeMap<String, usize>,
@@ -286,26 +287,24 @@ pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: B
     responses((status = 200, body = PerformanceView), (status = 404, body = ProblemBody)))]
 pub async fn get(At(id): At<PerformanceId>, State(dispatch): State<Dispatch>, State(hub): State<Hub>) -> Answered {
     let (terms, position, at) = load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
-    let remaining = remaining(&terms, &*hub.seat_map(&id).await?);
-    let sold_out = remaining.values().all(|left| *left == 0);
-    Ok(Answer::ok(&view(
-        &terms,
-        remaining,
-        status(terms.sale_opens_at, terms.sale_closes_at, terms.paused, sold_out, at),
-        at,
-        position,
-    ))?
-    .done())
+    Ok(Answer::ok(&view(&hub, &terms, at, position).await?)?.done())
 }
 
-fn view(
+/// The performance under these terms, with the seats that are left now.
+pub(super) async fn view(
+    hub: &Hub,
     terms: &Terms,
-    remaining: BTreeMap<String, usize>,
-    status: &'static str,
     at: Timestamp,
     position: Option<LogPosition>,
-) -> PerformanceView {
-    PerformanceView {
+) -> Result<PerformanceView, Fault> {
+    let remaining = remaining(terms, &*hub.seat_map(&terms.performance_id).await?);
+    let sold_out = remaining.values().all(|left| *left == 0);
+    let status = if terms.cancelled {
+        "cancelled"
+    } else {
+        status(terms.sale_opens_at, terms.sale_closes_at, terms.paused, sold_out, at)
+    };
+    Ok(PerformanceView {
         performance_id: terms.performance_id.clone(),
         owner: terms.owner.clone(),
         show_id: terms.show_id.clone(),
@@ -325,7 +324,7 @@ fn view(
         remaining,
         at,
         position,
-    }
+    })
 }
 
 #[utoipa::path(post, path = "/v1/performances/{id}/pause", tag = "catalogue", params(("id" = String, Path,)),

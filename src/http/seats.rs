@@ -106,9 +106,12 @@ pub async fn get(
     State(hub): State<Hub>,
 ) -> Answered {
     let only = params.word("status", STATUSES)?;
-    let (terms, _, _) = performances::load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
+    let (terms, told, _) = performances::load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
     let map = hub.seat_map(&id).await?;
-    let tag = HeaderValue::from_str(&format!("\"{}\"", map.position)).map_err(|e| Fault::internal(e.to_string()))?;
+    // Prices are of the performance's own stream, which stands on its own in the same partition.
+    let told = told.map_or(0, |told| told.position.0);
+    let tag = format!("\"{}-{told}\"", map.position);
+    let tag = HeaderValue::from_str(&tag).map_err(|e| Fault::internal(e.to_string()))?;
     if matches(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }

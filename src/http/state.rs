@@ -9,18 +9,20 @@ use tokio_util::sync::CancellationToken;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
 use crate::actors::Dispatch;
-use crate::auth::{Keys, Tickets, Verifier};
+use crate::auth::{Keys, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
 use crate::journal::SharedJournal;
 use crate::live::Hub;
 use crate::projections::reads::Reads;
 use crate::projections::runner::Runner;
+use crate::sagas::Processes;
 
 /// What `app` hands over.
 pub struct Handles {
     pub dispatch: Dispatch,
     pub hub: Hub,
     pub runner: Runner,
+    pub processes: Processes,
     pub journal: SharedJournal,
     pub keys: Keys,
     pub clock: Arc<dyn Clock>,
@@ -39,6 +41,7 @@ struct Parts {
     handles: Handles,
     verifier: Arc<Verifier>,
     tickets: Arc<Tickets>,
+    codes: Arc<TicketCode>,
     document: Document,
 }
 
@@ -46,7 +49,8 @@ impl Shared {
     pub fn new(handles: Handles, document: String) -> Self {
         let verifier = Arc::new(Verifier::new(&handles.keys.access));
         let tickets = Arc::new(Tickets::new(&handles.keys.tickets));
-        Self(Arc::new(Parts { handles, verifier, tickets, document: Document(document.into()) }))
+        let codes = Arc::new(TicketCode::new(&handles.keys.codes));
+        Self(Arc::new(Parts { handles, verifier, tickets, codes, document: Document(document.into()) }))
     }
 }
 
@@ -64,12 +68,14 @@ handles! {
     Dispatch = handles.dispatch;
     Hub = handles.hub;
     Runner = handles.runner;
+    Processes = handles.processes;
     SharedJournal = handles.journal;
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;
     PrometheusHandle = handles.metrics;
     Arc<Verifier> = verifier;
     Arc<Tickets> = tickets;
+    Arc<TicketCode> = codes;
     Document = document;
 }
 

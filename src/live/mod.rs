@@ -10,4 +10,6 @@ pub mod topics;
 
 pub use board::{BoardWatch, Source};
 pub use hub::{Heartbeat, Hub, HubParts, Resume, TaskLookup, Watch, WatchError};
-pub use topics::{CouponTaskView, OrderView, SeatMap, SeatStatus, Topic};
+pub use topics::{
+    Checkout, CouponTaskView, OrderStatus, OrderView, PaymentView, SeatMap, SeatStatus, SeatView, Sold, Topic,
+};

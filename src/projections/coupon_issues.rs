@@ -9,7 +9,7 @@ use super::table::{Row, Table, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
 use crate::events::{CouponEvent, Event};
 use crate::fault::Fault;
-use crate::ids::{AccountId, CouponId, LogPosition, TaskId};
+use crate::ids::{AccountId, CouponId, LogPosition, OrderId, TaskId};
 use crate::timestamp::Timestamp;
 
 // Rows
@@ -22,6 +22,10 @@ table! {
         account: AccountId,
         issued_at: Timestamp,
         revoked: bool,
+        /// The order that has it now; a revoked one stays with its order.
+        order_id: Option<OrderId>,
+        /// That order was completed.
+        used: bool,
         /// Of the last fact about this issue.
         position: LogPosition,
     }
@@ -37,7 +41,7 @@ impl Projection for CouponIssues {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Schema {
@@ -56,29 +60,44 @@ impl Projection for CouponIssues {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        if let Event::Coupon(CouponEvent::Revoked(revoked)) = &fact.event {
-            needed.row::<IssueRow>(IssueRow::key(coupon(fact), revoked.serial));
-        }
+        let Event::Coupon(event) = &fact.event else { return };
+        let serial = match event {
+            CouponEvent::Created(_) | CouponEvent::Issued(_) => return,
+            CouponEvent::Revoked(revoked) => revoked.serial,
+            CouponEvent::Reserved(reserved) => reserved.serial,
+            CouponEvent::Used(used) => used.serial,
+            CouponEvent::Returned(returned) => returned.serial,
+        };
+        needed.row::<IssueRow>(IssueRow::key(coupon(fact), serial));
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
         let Event::Coupon(event) = &fact.event else { return Ok(()) };
-        match event {
-            CouponEvent::Created(_) | CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => {}
-            CouponEvent::Issued(issued) => rows.put(IssueRow {
+        let issue = |serial: u64| rows.expect::<IssueRow>(&IssueRow::key(coupon(fact), serial));
+        let row = match event {
+            CouponEvent::Created(_) => return Ok(()),
+            CouponEvent::Issued(issued) => IssueRow {
                 coupon_id: coupon(fact),
                 serial: issued.serial,
                 task_id: issued.task_id.clone(),
                 account: issued.account_id.clone(),
                 issued_at: fact.at(),
                 revoked: false,
+                order_id: None,
+                used: false,
                 position: fact.position(),
-            }),
-            CouponEvent::Revoked(revoked) => {
-                let issue: IssueRow = rows.expect(&IssueRow::key(coupon(fact), revoked.serial))?;
-                rows.put(IssueRow { revoked: true, position: fact.position(), ..issue });
+            },
+            CouponEvent::Revoked(revoked) => IssueRow { revoked: true, ..issue(revoked.serial)? },
+            CouponEvent::Reserved(reserved) => {
+                let order_id = Some(reserved.order_id.clone());
+                IssueRow { order_id, used: false, ..issue(reserved.serial)? }
             }
-        }
+            CouponEvent::Used(used) => {
+                IssueRow { order_id: Some(used.order_id.clone()), used: true, ..issue(used.serial)? }
+            }
+            CouponEvent::Returned(returned) => IssueRow { order_id: None, used: false, ..issue(returned.serial)? },
+        };
+        rows.put(IssueRow { position: fact.position(), ..row });
         Ok(())
     }
 }
@@ -112,9 +131,54 @@ pub async fn of_coupon(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::coupon::{Issued, Revoked};
+    use crate::events::coupon::{Issued, Reserved, Returned, Revoked, Used};
     use crate::ids::{Hash16, StreamId};
     use crate::projections::testing::{Shelf, Story, order_of_partitions_does_not_matter};
+
+    #[test]
+    fn an_issue_is_a_row_that_orders_mark() {
+        let (coupon, task_id) = (CouponId::derive(&Hash16([7; 16])), TaskId::new("ct_7_1"));
+        let (account_id, serial) = (AccountId::new("m1"), 1);
+        let (first, second) = (OrderId::new("o0_1"), OrderId::new("o0_2"));
+        let told = |event: CouponEvent| (StreamId::coupon(&coupon), event.into());
+        let issued = || Issued { account_id: account_id.clone(), serial, task_id: task_id.clone() };
+        let reserved = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Reserved { account_id, serial, task_id, order_id: order.clone(), until: Timestamp(99) }.into())
+        };
+        let used = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Used { account_id, serial, task_id, order_id: order.clone() }.into())
+        };
+        let returned = |order: &OrderId| {
+            let Issued { account_id, serial, task_id } = issued();
+            told(Returned { account_id, serial, task_id, order_id: order.clone() }.into())
+        };
+        let revoked = told(Revoked { account_id: account_id.clone(), serial, task_id: task_id.clone() }.into());
+        let steps = [
+            (told(issued().into()), (None, false, false)),
+            (reserved(&first), (Some(&first), false, false)),
+            (returned(&first), (None, false, false)),
+            (reserved(&second), (Some(&second), false, false)),
+            (used(&second), (Some(&second), true, false)),
+            (revoked, (Some(&second), true, true)),
+            (returned(&second), (None, false, true)),
+        ];
+        let mut story = Story::default();
+        let mut shelf = Shelf::default();
+        for (at, (fact, expected)) in (10..).zip(steps) {
+            story.unit(at, [fact]);
+            let fact = &story.facts[story.facts.len() - 1];
+            shelf.apply(&CouponIssues, fact).expect("it fits");
+            let rows = shelf.rows::<IssueRow>();
+            let [row] = rows.as_slice() else { panic!("one issue, but: {rows:?}") };
+            assert_eq!((row.order_id.as_ref(), row.used, row.revoked), expected, "at {at}");
+            assert_eq!((row.issued_at, &row.position), (Timestamp(10), &fact.position()), "at {at}");
+        }
+        let mut stray = Story::default();
+        stray.unit(1, [reserved(&first)]);
+        assert!(Shelf::default().apply(&CouponIssues, &stray.facts[0]).is_err(), "it was never issued");
+    }
 
     #[test]
     fn an_issue_is_a_row_that_a_revocation_marks() {

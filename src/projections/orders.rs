@@ -1,7 +1,6 @@
 //! Which orders and tickets are there? One row per order, and one per ticket that came of it.
 //!
-//! An order and its seats share a partition, so a seat's facts may look at the row of the order that they name. Seats that
-//! are only held, or kept from sale, leave no trace here: the order itself says what it holds.
+//! The order's own facts say all of it: what it holds, what was paid, which tickets came of it and what became of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +9,8 @@ use super::select::{Listed, Order, Page, Select};
 use super::store::Build;
 use super::table::{Cell, Row, Table, Value, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
-use crate::events::order::Placed;
-use crate::events::seat::{ReleaseReason, Released, Sold};
-use crate::events::{Event, OrderEvent, SeatEvent};
+use crate::events::order::{Completed, Placed, RefundDone, RefundRequested};
+use crate::events::{Event, OrderEvent};
 use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, OrderId, PerformanceId, SeatId, TaskId, TicketId};
 use crate::limits;
@@ -42,6 +40,10 @@ table! {
         hold_until: Timestamp,
         attempts_left: u32,
         refunded: Amount,
+        /// Those that are good.
+        tickets: u32,
+        /// How it stood when people began to look.
+        before_review: Arc<str>,
         changed_at: Timestamp,
         /// Of the order's last fact.
         position: LogPosition,
@@ -49,16 +51,19 @@ table! {
 }
 
 table! {
-    /// One ticket. An order sells a seat once, so both together name it, and whoever releases the seat knows both.
+    /// One ticket.
     pub struct TicketRow in "tickets" {
-        key { order_id: OrderId, seat_id: SeatId }
-        ticket_id: TicketId,
+        key { ticket_id: TicketId }
+        order_id: OrderId,
+        seat_id: SeatId,
         performance_id: PerformanceId,
         account: AccountId,
         price: Amount,
+        paid: Amount,
         currency: Currency,
         status: Arc<str>,
         sold_at: Timestamp,
+        used_at: Option<Timestamp>,
         position: LogPosition,
     }
 }
@@ -68,9 +73,20 @@ pub mod status {
     pub const AWAITING_PAYMENT: &str = "awaiting_payment";
     pub const EXPIRED: &str = "expired";
     pub const CANCELLED: &str = "cancelled";
+    pub const PAYING: &str = "paying";
+    pub const COMPLETED: &str = "completed";
+    pub const FAILED: &str = "failed";
+    pub const REVIEW: &str = "review";
+    /// Of orders and tickets.
+    pub const REFUNDING: &str = "refunding";
+    pub const REFUNDED: &str = "refunded";
     /// Of tickets.
     pub const VALID: &str = "valid";
-    pub const REFUNDED: &str = "refunded";
+    pub const USED: &str = "used";
+
+    /// All that an order can be in.
+    pub const OF_ORDERS: &[&str] =
+        &[AWAITING_PAYMENT, PAYING, COMPLETED, EXPIRED, FAILED, CANCELLED, REFUNDING, REFUNDED, REVIEW];
 }
 
 // Fold
@@ -83,7 +99,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Schema {
@@ -97,61 +113,62 @@ impl Projection for Orders {
         &[OrderRow::TABLE, TicketRow::TABLE]
     }
 
+    /// All of these stand in the stream of the order.
     fn follows(&self) -> &'static [&'static str] {
-        &["order", "seat.sold", "seat.released"]
-    }
-
-    /// An order and its seats wait together.
-    fn parking_key(&self, fact: &Fact) -> Arc<str> {
-        match &fact.event {
-            Event::Seat(SeatEvent::Held(held)) => held.order_id.as_str().into(),
-            Event::Seat(SeatEvent::Released(released)) => released.order_id.as_str().into(),
-            Event::Seat(SeatEvent::Sold(sold)) => sold.order_id.as_str().into(),
-            Event::Order(_) => fact.record.stream.id().into(),
-            _ => fact.record.stream.as_str().into(),
-        }
+        &["order", "payment", "refund", "review", "ticket"]
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        match &fact.event {
-            Event::Order(OrderEvent::Placed(_)) => {}
-            Event::Order(_) => needed.row::<OrderRow>(order_key(fact)),
-            Event::Seat(SeatEvent::Sold(sold)) => needed.row::<OrderRow>(OrderRow::key(sold.order_id.clone())),
-            Event::Seat(SeatEvent::Released(released)) => {
-                if let Some(seat_id) = refunded_seat(fact, released) {
-                    needed.row::<TicketRow>(TicketRow::key(released.order_id.clone(), seat_id));
-                }
-            }
-            _ => {}
-        }
+        let Event::Order(event) = &fact.event else { return };
+        let tickets: &[TicketId] = match event {
+            OrderEvent::Placed(_) => return,
+            OrderEvent::RefundRequested(refund) => &refund.tickets,
+            OrderEvent::RefundDone(refund) => &refund.tickets,
+            OrderEvent::CheckedIn(used) => std::slice::from_ref(&used.ticket_id),
+            _ => &[],
+        };
+        needed.row::<OrderRow>(order_key(fact));
+        tickets.iter().for_each(|ticket| needed.row::<TicketRow>(TicketRow::key(ticket.clone())));
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        match &fact.event {
-            Event::Order(OrderEvent::Placed(order)) => placed(fact, order, rows),
+        let Event::Order(event) = &fact.event else { return Ok(()) };
+        let becomes = |rows: &mut Rows, word: &str| change(fact, rows, |row| row.status = word.into());
+        match event {
+            OrderEvent::Placed(order) => placed(fact, order, rows),
             // No arm for "all others" here: a new fact of an order cannot be forgotten.
-            Event::Order(OrderEvent::Expired(_)) => change(fact, rows, |row| row.status = status::EXPIRED.into()),
-            Event::Order(OrderEvent::Cancelled(_)) => change(fact, rows, |row| row.status = status::CANCELLED.into()),
-            Event::Order(_) => Ok(()),
-            Event::Seat(SeatEvent::Sold(seat)) => sold(fact, seat, rows),
-            Event::Seat(SeatEvent::Released(seat)) => released(fact, seat, rows),
-            Event::Seat(SeatEvent::Held(_) | SeatEvent::Blocked(_) | SeatEvent::Unblocked(_))
-            | Event::Coupon(_)
-            | Event::Store(_)
-            | Event::Performance(_)
-            | Event::Show(_)
-            | Event::Venue(_) => Ok(()),
+            OrderEvent::Expired(_) => becomes(rows, status::EXPIRED),
+            OrderEvent::Cancelled(_) => becomes(rows, status::CANCELLED),
+            OrderEvent::Failed(_) => becomes(rows, status::FAILED),
+            OrderEvent::Refunded(_) => becomes(rows, status::REFUNDED),
+            OrderEvent::Requested(_) => becomes(rows, status::PAYING),
+            OrderEvent::Declined(_) => change(fact, rows, |row| {
+                row.status = status::AWAITING_PAYMENT.into();
+                row.attempts_left = row.attempts_left.saturating_sub(1);
+            }),
+            OrderEvent::Completed(completed) => sold(fact, completed, rows),
+            OrderEvent::RefundRequested(refund) => refund_requested(fact, refund, rows),
+            OrderEvent::RefundDone(refund) => refund_done(fact, refund, rows),
+            OrderEvent::ReviewOpened(_) => change(fact, rows, |row| {
+                row.before_review = std::mem::replace(&mut row.status, status::REVIEW.into());
+            }),
+            // What follows from the ruling stands in the same unit.
+            OrderEvent::ReviewSettled(_) => change(fact, rows, |row| row.status = row.before_review.clone()),
+            OrderEvent::CheckedIn(used) => {
+                let ticket = std::slice::from_ref(&used.ticket_id);
+                mark(fact, rows, ticket, |row| {
+                    row.status = status::USED.into();
+                    row.used_at = Some(fact.at());
+                })?;
+                change(fact, rows, |_| {})
+            }
+            OrderEvent::Captured(_) | OrderEvent::CouponSettled(_) => change(fact, rows, |_| {}),
         }
     }
 }
 
 fn order_key(fact: &Fact) -> super::table::Key {
     OrderRow::key(OrderId::new(fact.record.stream.id()))
-}
-
-/// The seat whose ticket a release takes back; `None` where there never was one.
-fn refunded_seat(fact: &Fact, released: &Released) -> Option<SeatId> {
-    (released.reason == ReleaseReason::Refunded).then(|| fact.record.stream.seat_id()).flatten()
 }
 
 fn placed(fact: &Fact, order: &Placed, rows: &mut Rows) -> Result<(), Unfit> {
@@ -173,6 +190,8 @@ fn placed(fact: &Fact, order: &Placed, rows: &mut Rows) -> Result<(), Unfit> {
         hold_until: order.hold_until,
         attempts_left: limits::PAYMENT_ATTEMPTS,
         refunded: Amount::ZERO,
+        tickets: 0,
+        before_review: status::AWAITING_PAYMENT.into(),
         changed_at: fact.at(),
         position: fact.position(),
     });
@@ -187,30 +206,58 @@ fn change(fact: &Fact, rows: &mut Rows, change: impl FnOnce(&mut OrderRow)) -> R
     Ok(())
 }
 
-fn sold(fact: &Fact, sold: &Sold, rows: &mut Rows) -> Result<(), Unfit> {
-    let order: OrderRow = rows.expect(&OrderRow::key(sold.order_id.clone()))?;
-    let seat_id = fact.record.stream.seat_id();
-    rows.put(TicketRow {
-        order_id: order.order_id,
-        seat_id: seat_id.ok_or_else(|| Unfit::Impossible("a seat's fact in another stream".to_owned()))?,
-        ticket_id: sold.ticket_id.clone(),
-        performance_id: order.performance_id,
-        account: order.account,
-        price: sold.price,
-        currency: order.currency,
-        status: status::VALID.into(),
-        sold_at: fact.at(),
-        position: fact.position(),
-    });
-    Ok(())
+fn sold(fact: &Fact, completed: &Completed, rows: &mut Rows) -> Result<(), Unfit> {
+    let order: OrderRow = rows.expect(&order_key(fact))?;
+    for ticket in &completed.tickets {
+        rows.put(TicketRow {
+            ticket_id: ticket.ticket_id.clone(),
+            order_id: order.order_id.clone(),
+            seat_id: ticket.seat_id.clone(),
+            performance_id: order.performance_id.clone(),
+            account: order.account.clone(),
+            price: ticket.price,
+            paid: ticket.paid,
+            currency: order.currency,
+            status: status::VALID.into(),
+            sold_at: fact.at(),
+            used_at: None,
+            position: fact.position(),
+        });
+    }
+    change(fact, rows, |row| {
+        row.status = status::COMPLETED.into();
+        row.tickets = u32::try_from(completed.tickets.len()).unwrap_or(u32::MAX);
+    })
 }
 
-fn released(fact: &Fact, released: &Released, rows: &mut Rows) -> Result<(), Unfit> {
-    let Some(seat_id) = refunded_seat(fact, released) else { return Ok(()) };
-    let mut ticket: TicketRow = rows.expect(&TicketRow::key(released.order_id.clone(), seat_id))?;
-    ticket.status = status::REFUNDED.into();
-    ticket.position = fact.position();
-    rows.put(ticket);
+fn refund_requested(fact: &Fact, refund: &RefundRequested, rows: &mut Rows) -> Result<(), Unfit> {
+    mark(fact, rows, &refund.tickets, |row| row.status = status::REFUNDING.into())?;
+    change(fact, rows, |row| {
+        row.tickets = row.tickets.saturating_sub(u32::try_from(refund.tickets.len()).unwrap_or(u32::MAX));
+        // Money that came too late is no matter of the tickets.
+        if row.tickets == 0 && !refund.tickets.is_empty() {
+            row.status = status::REFUNDING.into();
+        }
+    })
+}
+
+fn refund_done(fact: &Fact, refund: &RefundDone, rows: &mut Rows) -> Result<(), Unfit> {
+    mark(fact, rows, &refund.tickets, |row| row.status = status::REFUNDED.into())?;
+    change(fact, rows, |row| {
+        row.refunded = row.refunded.checked_add(refund.amount).unwrap_or(row.refunded);
+        if &*row.status == status::REVIEW {
+            row.status = row.before_review.clone();
+        }
+    })
+}
+
+fn mark(fact: &Fact, rows: &mut Rows, tickets: &[TicketId], change: impl Fn(&mut TicketRow)) -> Result<(), Unfit> {
+    for ticket in tickets {
+        let mut row: TicketRow = rows.expect(&TicketRow::key(ticket.clone()))?;
+        change(&mut row);
+        row.position = fact.position();
+        rows.put(row);
+    }
     Ok(())
 }
 
@@ -270,7 +317,7 @@ pub async fn tickets_of(build: &dyn Build, orders: Vec<OrderId>) -> Result<Vec<T
     let all = Page { limit: orders.len() * limits::ORDER_SEATS, after: None };
     Ok(Select::new()
         .one_of("order_id", orders)
-        .equal("status", status::VALID.to_owned())
+        .one_of("status", vec![status::VALID.to_owned(), status::USED.to_owned()])
         .page(build, SEATS, &all)
         .await?
         .rows)

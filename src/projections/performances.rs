@@ -9,7 +9,7 @@ use super::select::{Listed, Order, Page, Select, rows as as_rows};
 use super::store::Build;
 use super::table::{Cell, Row, Table, Value, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
-use crate::events::performance::Scheduled;
+use crate::events::performance::{Changed, GradePrice, Scheduled};
 use crate::events::seat::ReleaseReason;
 use crate::events::venue::Section;
 use crate::events::{Event, PerformanceEvent, SeatEvent};
@@ -42,6 +42,7 @@ table! {
         /// Seats that can be ordered.
         available: i64,
         paused: bool,
+        cancelled: bool,
         /// Of the performance's own last fact.
         position: LogPosition,
     }
@@ -69,7 +70,7 @@ impl Projection for Performances {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Schema {
@@ -109,9 +110,9 @@ impl Projection for Performances {
             Event::Performance(PerformanceEvent::Scheduled(terms)) => scheduled(fact, terms, rows),
             Event::Performance(PerformanceEvent::Paused(_)) => own(fact, rows, |row| row.paused = true),
             Event::Performance(PerformanceEvent::Resumed(_)) => own(fact, rows, |row| row.paused = false),
-            Event::Performance(
-                PerformanceEvent::Changed(_) | PerformanceEvent::Cancelled(_) | PerformanceEvent::CalledOff(_),
-            ) => own(fact, rows, |_| {}),
+            Event::Performance(PerformanceEvent::Changed(terms)) => changed(fact, terms, rows),
+            Event::Performance(PerformanceEvent::Cancelled(_)) => own(fact, rows, |row| row.cancelled = true),
+            Event::Performance(PerformanceEvent::CalledOff(_)) => own(fact, rows, |_| {}),
             // The seats themselves say so too, and are counted by that.
             Event::Performance(PerformanceEvent::SeatsBlocked(_) | PerformanceEvent::SeatsUnblocked(_)) => {
                 own(fact, rows, |_| {})
@@ -151,8 +152,7 @@ fn section_of(fact: &Fact) -> Option<Arc<str>> {
 }
 
 fn scheduled(fact: &Fact, terms: &Scheduled, rows: &mut Rows) -> Result<(), Unfit> {
-    let prices: BTreeMap<&str, u64> = terms.prices.iter().map(|p| (p.grade.as_str(), p.price.minor())).collect();
-    let prices = serde_json::to_string(&prices).map_err(|error| Unfit::Impossible(error.to_string()))?;
+    let prices = prices(&terms.prices)?;
     let seats = terms.layout.iter().map(Section::seats).sum::<usize>();
     for section in &terms.layout {
         rows.put(SectionRow {
@@ -176,16 +176,37 @@ fn scheduled(fact: &Fact, terms: &Scheduled, rows: &mut Rows) -> Result<(), Unfi
         sale_closes_at: terms.sale_closes_at,
         cancel_until: terms.cancel_until,
         currency: terms.currency,
-        prices: prices.into(),
+        prices,
         max_seats_per_order: terms.max_seats_per_order,
         max_seats_per_member: terms.max_seats_per_member,
         hold_seconds: terms.hold_seconds,
         seats: seats as u64,
         available: signed(seats),
         paused: false,
+        cancelled: false,
         position: fact.position(),
     });
     Ok(())
+}
+
+fn prices(of: &[GradePrice]) -> Result<Arc<str>, Unfit> {
+    let prices: BTreeMap<&str, u64> = of.iter().map(|p| (p.grade.as_str(), p.price.minor())).collect();
+    let json = serde_json::to_string(&prices).map_err(|error| Unfit::Impossible(error.to_string()))?;
+    Ok(json.into())
+}
+
+fn changed(fact: &Fact, terms: &Changed, rows: &mut Rows) -> Result<(), Unfit> {
+    let prices = prices(&terms.prices)?;
+    own(fact, rows, |row| {
+        row.starts_at = terms.starts_at;
+        row.sale_opens_at = terms.sale_opens_at;
+        row.sale_closes_at = terms.sale_closes_at;
+        row.cancel_until = terms.cancel_until;
+        row.prices = prices;
+        row.max_seats_per_order = terms.max_seats_per_order;
+        row.max_seats_per_member = terms.max_seats_per_member;
+        row.hold_seconds = terms.hold_seconds;
+    })
 }
 
 fn signed(number: usize) -> i64 {
@@ -237,6 +258,7 @@ pub enum Status {
     Paused,
     SoldOut,
     Closed,
+    Cancelled,
 }
 
 /// What a list of performances is limited to.
@@ -260,7 +282,12 @@ pub async fn list(build: &dyn Build, filter: Filter, page: &Page) -> Result<List
         .at_least("starts_at", filter.from)
         .below("starts_at", filter.to);
     let select = match filter.status {
+        None | Some((Status::Cancelled, _)) => select,
+        Some(_) => select.equal("cancelled", false),
+    };
+    let select = match filter.status {
         None => select,
+        Some((Status::Cancelled, _)) => select.equal("cancelled", true),
         Some((Status::Closed, now)) => select.at_most("sale_closes_at", Some(now)),
         Some((Status::Paused, now)) => select.above("sale_closes_at", Some(now)).equal("paused", true),
         Some((Status::Scheduled, now)) => {

@@ -26,6 +26,12 @@ async fn the_demo_ends_with_its_verdict() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     let verdict = text.lines().last().unwrap();
     assert!(verdict.starts_with("wanted 20 issued 20 oversold 0 ") && verdict.contains(" audit ok"), "{verdict}");
+    let number = |word: &str| {
+        let mut words = verdict.split(' ').skip_while(|w| *w != word);
+        words.nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or_else(|| panic!("no {word}: {verdict}"))
+    };
+    assert!(number("sold") > 0, "{verdict}");
+    assert!(verdict.contains(" payments agree with the provider's ledger"), "{verdict}");
     assert_eq!(text.lines().filter(|line| line.starts_with(". '") && line.contains("; curl ")).count(), 5, "{text}");
     let env = std::fs::read_to_string(place.path().join("demo.env")).unwrap();
     let names: Vec<&str> = env.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();

@@ -14,13 +14,14 @@ use crate::support::server::onsale;
 /// `test_sk_1:` in base64.
 const KEY: &str = "Basic dGVzdF9za18xOg==";
 
-struct Psp {
+pub struct Psp {
     child: Child,
-    client: Client,
+    pub client: Client,
+    pub base: String,
 }
 
 impl Psp {
-    async fn start(ledger: &Path, more: &[&str]) -> Self {
+    pub async fn start(ledger: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_onsale"))
             .args(["psp-simulator", "--listen", "127.0.0.1:0", "--ledger", ledger.to_str().unwrap()])
             .args(more)
@@ -34,7 +35,8 @@ impl Psp {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
         let base = line.strip_prefix("psp-simulator listening on ").unwrap_or_else(|| panic!("{line}"));
-        Self { child, client: Client::new(base).with("authorization", KEY) }
+        let client = Client::new(base).with("authorization", KEY);
+        Self { child, client, base: base.to_owned() }
     }
 
     /// SIGKILL: it writes nothing more.
@@ -63,7 +65,7 @@ impl Psp {
         answer.body["status"].as_str().or(answer.body["code"].as_str()).unwrap_or_default().to_owned()
     }
 
-    async fn ledger(&self) -> Value {
+    pub async fn ledger(&self) -> Value {
         self.client.get("/ledger").await.expect(200).body
     }
 }

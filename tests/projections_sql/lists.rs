@@ -42,9 +42,11 @@ fn ticket(of: u8, seat: &str, account: &str, sold_at: i64) -> TicketRow {
         performance_id: performance(of % 2),
         account: AccountId::new(account),
         price: Amount::ZERO,
+        paid: Amount::ZERO,
         currency: Currency::KRW,
         status: status::VALID.into(),
         sold_at: Timestamp(sold_at),
+        used_at: None,
         position: POSITION,
     }
 }

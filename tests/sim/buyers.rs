@@ -91,6 +91,10 @@ pub async fn member(world: Arc<World>, number: u64) {
     }
 }
 
+fn change_of_mind() -> order::Command {
+    order::Command::Cancel(order::Cancel { tickets: Vec::new(), patience: Duration::from_secs(60) })
+}
+
 async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
     let first = entropy.below(world.seats.len() as u64);
     let wanted: Vec<SeatId> = (0..=entropy.below(3))
@@ -103,6 +107,7 @@ async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
         performance_id: world.performance.clone(),
         seats: wanted,
         reference: None,
+        coupon: None,
     });
     let stream = StreamId::order(&order_id);
     let request_of = || request(command, by);
@@ -126,7 +131,7 @@ async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
     tokio::time::sleep(Duration::from_millis(entropy.below(7_000))).await;
     if entropy.below(2) == 0 {
         let cancel = request(entropy.hash16(), by);
-        match insist::<order::Order>(world, stream.clone(), order::Command::Cancel, cancel).await {
+        match insist::<order::Order>(world, stream.clone(), change_of_mind(), cancel).await {
             Ok(_) => world.tally.count("order cancelled"),
             Err(Refusal::OrderNotCancellable { .. }) => world.tally.count("too late to cancel"),
             Err(other) => panic!("unexpected refusal of a cancellation: {other}"),

@@ -7,6 +7,8 @@ CREATE TABLE @.coupon_issues (
     account   text COLLATE "C" NOT NULL,
     issued_at int8 NOT NULL,
     revoked   int8 NOT NULL,
+    order_id  text COLLATE "C",
+    used      int8 NOT NULL,
     position  text COLLATE "C" NOT NULL,
     PRIMARY KEY (coupon_id, serial)
 );

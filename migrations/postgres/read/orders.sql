@@ -17,6 +17,8 @@ CREATE TABLE @.orders (
     hold_until     int8 NOT NULL,
     attempts_left  int8 NOT NULL,
     refunded       int8 NOT NULL,
+    tickets        int8 NOT NULL,
+    before_review  text COLLATE "C" NOT NULL,
     changed_at     int8 NOT NULL,
     position       text COLLATE "C" NOT NULL,
     PRIMARY KEY (order_id)
@@ -29,17 +31,19 @@ CREATE INDEX ON @.orders (reference, placed_at, order_id) WHERE reference IS NOT
 CREATE INDEX ON @.orders (account, placed_at, order_id);
 
 CREATE TABLE @.tickets (
+    ticket_id      text COLLATE "C" NOT NULL,
     order_id       text COLLATE "C" NOT NULL,
     seat_id        text COLLATE "C" NOT NULL,
-    ticket_id      text COLLATE "C" NOT NULL,
     performance_id text COLLATE "C" NOT NULL,
     account        text COLLATE "C" NOT NULL,
     price          int8 NOT NULL,
+    paid           int8 NOT NULL,
     currency       text COLLATE "C" NOT NULL,
     status         text COLLATE "C" NOT NULL,
     sold_at        int8 NOT NULL,
+    used_at        int8,
     position       text COLLATE "C" NOT NULL,
-    PRIMARY KEY (order_id, seat_id)
+    PRIMARY KEY (ticket_id)
 );
 CREATE INDEX ON @.tickets (account, sold_at, ticket_id);
-CREATE INDEX ON @.tickets (ticket_id);
+CREATE INDEX ON @.tickets (order_id, seat_id);

@@ -18,6 +18,7 @@ CREATE TABLE @.performances (
     seats                int8 NOT NULL,
     available            int8 NOT NULL,
     paused               int8 NOT NULL,
+    cancelled            int8 NOT NULL,
     position             text COLLATE "C" NOT NULL,
     PRIMARY KEY (performance_id)
 ) WITH (fillfactor = 50);

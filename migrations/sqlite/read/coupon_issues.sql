@@ -6,6 +6,8 @@ CREATE TABLE coupon_issues (
     account   TEXT NOT NULL,
     issued_at INTEGER NOT NULL,
     revoked   INTEGER NOT NULL,
+    order_id  TEXT,
+    used      INTEGER NOT NULL,
     position  TEXT NOT NULL,
     PRIMARY KEY (coupon_id, serial)
 ) STRICT, WITHOUT ROWID;

@@ -16,6 +16,8 @@ CREATE TABLE orders (
     hold_until     INTEGER NOT NULL,
     attempts_left  INTEGER NOT NULL,
     refunded       INTEGER NOT NULL,
+    tickets        INTEGER NOT NULL,
+    before_review  TEXT NOT NULL,
     changed_at     INTEGER NOT NULL,
     position       TEXT NOT NULL,
     PRIMARY KEY (order_id)
@@ -29,17 +31,19 @@ CREATE INDEX orders_by_reference ON orders (reference, placed_at, order_id) WHER
 CREATE INDEX orders_by_account ON orders (account, placed_at, order_id);
 
 CREATE TABLE tickets (
+    ticket_id      TEXT NOT NULL,
     order_id       TEXT NOT NULL,
     seat_id        TEXT NOT NULL,
-    ticket_id      TEXT NOT NULL,
     performance_id TEXT NOT NULL,
     account        TEXT NOT NULL,
     price          INTEGER NOT NULL,
+    paid           INTEGER NOT NULL,
     currency       TEXT NOT NULL,
     status         TEXT NOT NULL,
     sold_at        INTEGER NOT NULL,
+    used_at        INTEGER,
     position       TEXT NOT NULL,
-    PRIMARY KEY (order_id, seat_id)
+    PRIMARY KEY (ticket_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tickets_by_account ON tickets (account, sold_at, ticket_id);
-CREATE INDEX tickets_by_id ON tickets (ticket_id);
+CREATE INDEX tickets_by_order ON tickets (order_id, seat_id);

@@ -17,6 +17,7 @@ CREATE TABLE performances (
     seats                INTEGER NOT NULL,
     available            INTEGER NOT NULL,
     paused               INTEGER NOT NULL,
+    cancelled            INTEGER NOT NULL,
     position             TEXT NOT NULL,
     PRIMARY KEY (performance_id)
 ) STRICT, WITHOUT ROWID;

@@ -51,6 +51,14 @@ impl Client {
         Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
     }
 
+    pub async fn get(&self, path: &str, token: &str) -> Result<Answer, Failure> {
+        let request = self.request(Method::GET, path).bearer_auth(token).timeout(Duration::from_secs(30));
+        let response = request.send().await.map_err(|e| broken(path, &e))?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(|e| broken(path, &e))?;
+        Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+    }
+
     /// A POST that must create something; anything else ends the demo with the problem's text.
     pub async fn create(&self, path: &str, token: &str, body: &Value) -> Result<Answer, Failure> {
         let answer = self.post(path, token, None, body).await?;

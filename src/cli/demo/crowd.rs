@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Client};
 use super::stage::{HOLD, ROWS, SEATS_IN_ROW, SECTIONS, Stage, sign};
 use super::status::Counts;
+use super::till::Till;
 use crate::auth::keys::Keys;
 use crate::auth::principal::Role;
 use crate::cli::failure::Failure;
@@ -83,6 +84,7 @@ pub async fn play(
     let mut people = JoinSet::new();
     for number in 1..=buyers {
         let buyer = Buyer {
+            number,
             client: client.clone(),
             performance: stage.performance.clone(),
             coupon: stage.coupon.clone(),
@@ -109,6 +111,7 @@ pub async fn play(
 }
 
 struct Buyer {
+    number: u32,
     client: Client,
     performance: String,
     coupon: String,
@@ -167,7 +170,7 @@ impl Buyer {
         self.client.post(&path, &self.token, Some(&key), &json!({"seats": seats})).await
     }
 
-    /// A third changes their mind; the others let the hold run out.
+    /// One of six changes their mind, one lets the hold run out, the others pay.
     async fn hold(&self, order: &Answer) -> Result<(), Failure> {
         let id = order.text("order_id").to_owned();
         let time = |answer: &Answer, member: &str| Timestamp::parse(answer.text(member));
@@ -175,21 +178,39 @@ impl Buyer {
             return Err(Failure::of("an order came without its times"));
         };
         self.counts.orders.fetch_add(1, Ordering::Relaxed);
-        if self.dice.below(3) == 0 {
-            self.pause(3_000).await;
-            let path = format!("/v1/orders/{id}/cancel");
-            let answer = self.client.post(&path, &self.token, Some("cancel"), &json!({})).await?;
-            match (answer.status, time(&answer, "at")) {
-                (200, Some(at)) => until = until.min(at),
-                _ => self.refused(&answer)?,
+        let (client, token) = (&self.client, self.token.as_str());
+        let till = Till { buyer: self.number, client, token, counts: &self.counts, dice: &self.dice, order };
+        self.pause(3_000).await;
+        match self.dice.below(6) {
+            0 => self.change_of_mind(&id).await?,
+            1 => {}
+            _ => till.pay().await?,
+        }
+        let now = till.look().await?;
+        match (now.text("status"), time(&now, "at")) {
+            ("completed" | "refunding", _) => until = Timestamp(i64::MAX),
+            ("cancelled", Some(at)) => until = at,
+            ("failed" | "refunded", Some(at)) => {
+                until = at;
+                self.counts.returned.fetch_add(1, Ordering::Relaxed);
             }
-            self.counts.cancelled.fetch_add(1, Ordering::Relaxed);
+            _ => {}
         }
         let seats = order.body.get("seats").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut holds = self.ledger.holds.lock();
         for seat in seats.iter().filter_map(|seat| seat.get("seat_id").and_then(Value::as_str)) {
             holds.entry(seat.to_owned()).or_default().push(Hold { order: id.clone(), from, until });
         }
+        Ok(())
+    }
+
+    async fn change_of_mind(&self, id: &str) -> Result<(), Failure> {
+        let path = format!("/v1/orders/{id}/cancel");
+        let answer = self.client.post(&path, &self.token, Some("cancel"), &json!({})).await?;
+        if answer.status != 200 {
+            self.refused(&answer)?;
+        }
+        self.counts.cancelled.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -4,18 +4,23 @@
 
 mod client;
 mod crowd;
+mod port;
+mod provider;
 mod stage;
 mod status;
+mod till;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::failure::Failure;
 use super::{Global, audit, output};
-use crate::app::{self, Running, StartError, StopSignals};
+use crate::app::{self, Running, StopSignals};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, Flag};
+use crate::gateways::payments::simulator::Simulator;
 use crate::journal::open::Role;
 use client::Client;
 use stage::Stage;
@@ -23,8 +28,6 @@ use status::Counts;
 
 /// Seconds between the start and the opening of the sale.
 const OPENS_AFTER: Duration = Duration::from_secs(5);
-/// Ports that are tried from the configured one upwards.
-const PORTS: u16 = 50;
 
 #[derive(clap::Args, Debug)]
 pub struct Demo {
@@ -69,16 +72,18 @@ impl Demo {
         config.database.url = crate::config::Secret::default();
         config.server.admin_listen = String::new();
 
-        let running = start_on_a_free_port(&mut config).await?;
+        let provider = provider::start(&mut config, self.seed).await?;
+        let running = port::start(&mut config).await?;
         let ended = tokio::select! {
-            ended = self.play(&config, &running) => ended,
+            ended = self.play(&config, &running, &provider) => ended,
             () = signals.heard() => Ok(()),
         };
         running.shutdown().await;
+        provider.stop().await;
         ended
     }
 
-    async fn play(&self, config: &Config, running: &Running) -> Result<(), Failure> {
+    async fn play(&self, config: &Config, running: &Running, provider: &Simulator) -> Result<(), Failure> {
         let base = format!("http://{}", running.address);
         let opens_at = SystemClock.wall().plus(OPENS_AFTER);
         let client = Client::new(&base)?;
@@ -95,20 +100,25 @@ impl Demo {
         let watching = tokio::spawn(status::watch(client.clone(), stage.performance.clone(), counts.clone()));
         status::countdown(opens_at).await?;
         let showing = tokio::spawn(status::show(counts.clone()));
-        let result = crowd::play(&client, &stage, &running.keys, self.crowd, self.seed, &counts).await;
+        let result = tokio::select! {
+            result = crowd::play(&client, &stage, &running.keys, self.crowd, self.seed, &counts) => result,
+            () = provider::count_unknown(provider, &counts) => Err(Failure::of("the provider is gone")),
+        };
+        counts.unknown.store(provider::unknown(provider), Ordering::Relaxed);
         showing.abort();
         watching.abort();
         let ledger = result?;
         let oversold = ledger.oversold(stage.coupon_stock);
 
         let journal = app::open_journal(config, Role::Read).await?;
-        let verdict = audit::check(config, &journal, None).await?;
+        let verdict = audit::check(config, &journal, Some(&config.data.dir.join(provider::BOOKS))).await?;
         let ok = if verdict.violations.is_empty() { verdict.summary.clone() } else { "audit BROKEN".to_owned() };
         output::line(&format!("\n{} oversold {oversold} {} {ok}", ledger.wanted_and_issued(), counts.totals()))?;
         for violation in &verdict.violations {
             output::line(violation)?;
         }
-        if oversold > 0 || !verdict.violations.is_empty() {
+        let open = verdict.summary.ends_with("are open");
+        if oversold > 0 || open || !verdict.violations.is_empty() {
             return Err(Failure::of("the sale broke a promise"));
         }
         if !self.once {
@@ -117,22 +127,4 @@ impl Demo {
         }
         Ok(())
     }
-}
-
-/// Port 8080 is often taken on a developer's machine, and the demo does not care which one it gets.
-async fn start_on_a_free_port(config: &mut Config) -> Result<Running, Failure> {
-    let wanted: std::net::SocketAddr = config
-        .server
-        .listen
-        .parse()
-        .map_err(|_| Failure::configuration("wrong configuration: server.listen must be an address with a port"))?;
-    for offset in 0..PORTS {
-        let Some(port) = wanted.port().checked_add(offset) else { break };
-        config.server.listen = std::net::SocketAddr::new(wanted.ip(), port).to_string();
-        match app::start(config).await {
-            Err(StartError::Listen { source, .. }) if source.kind() == std::io::ErrorKind::AddrInUse => {}
-            other => return Ok(other?),
-        }
-    }
-    Err(Failure::of(format!("no free port from {wanted} upwards; choose one with --listen")))
 }

@@ -21,8 +21,18 @@ pub struct Counts {
     pub issued: AtomicU64,
     pub refused: AtomicU64,
     pub payments: AtomicU64,
+    /// Seats.
+    pub sold: AtomicU64,
+    pub refunded: AtomicU64,
+    /// Orders that failed or were given back after they had been paid for.
+    pub returned: AtomicU64,
+    /// Attempts to pay.
+    pub declined: AtomicU64,
+    /// Payments and refunds of which the provider's first answer said neither yes nor no.
+    pub unknown: AtomicU64,
     seats_held: AtomicU64,
     seats_released: AtomicU64,
+    seats_sold: AtomicU64,
     releases: AtomicU64,
 }
 
@@ -31,15 +41,19 @@ impl Counts {
         counter.load(Ordering::Relaxed)
     }
 
-    /// Orders whose seats came back without anybody cancelling them.
+    /// Orders whose seats came back without anybody having asked for it.
     fn expired(&self) -> u64 {
-        Self::of(&self.releases).saturating_sub(Self::of(&self.cancelled))
+        Self::of(&self.releases).saturating_sub(Self::of(&self.cancelled) + Self::of(&self.returned))
     }
 
     pub fn totals(&self) -> String {
         format!(
-            "orders {} expired {} cancelled {} refused {} payments {}",
+            "orders {} sold {} declined {} unknown-settled {} refunded {} expired {} cancelled {} refused {} payments {}",
             Self::of(&self.orders),
+            Self::of(&self.sold),
+            Self::of(&self.declined),
+            Self::of(&self.unknown),
+            Self::of(&self.refunded),
             self.expired(),
             Self::of(&self.cancelled),
             Self::of(&self.refused),
@@ -48,13 +62,17 @@ impl Counts {
     }
 
     fn line(&self, per_second: u64) -> String {
-        let held = Self::of(&self.seats_held).saturating_sub(Self::of(&self.seats_released));
+        let gone = Self::of(&self.seats_released) + Self::of(&self.seats_sold);
+        let held = (Self::of(&self.seats_held) + Self::of(&self.refunded)).saturating_sub(gone);
         format!(
-            "held {held:>4} seats | expired {:>4} | issued {:>4} | refused {:>5} | payments {:>4} | {per_second:>5}/s",
+            "held {held:>3} | sold {:>3} declined {:>3} unknown settled {:>3} refunded {:>3} | expired {:>3} | issued {:>3} | refused {:>4} | {per_second:>4}/s",
+            Self::of(&self.sold),
+            Self::of(&self.declined),
+            Self::of(&self.unknown),
+            Self::of(&self.refunded),
             self.expired(),
             Self::of(&self.issued),
             Self::of(&self.refused),
-            Self::of(&self.payments),
         )
     }
 
@@ -120,6 +138,7 @@ impl Counts {
     fn saw(&self, event: &str, seats: u64) {
         match event {
             "seat.held" => self.seats_held.fetch_add(seats, Ordering::Relaxed),
+            "seat.sold" => self.seats_sold.fetch_add(seats, Ordering::Relaxed),
             "seat.released" => {
                 self.releases.fetch_add(1, Ordering::Relaxed);
                 self.seats_released.fetch_add(seats, Ordering::Relaxed)

@@ -11,14 +11,17 @@ use crate::domain::Fact;
 use crate::events::CouponEvent;
 use crate::events::codec;
 use crate::events::coupon::Created;
-use crate::ids::{AccountId, CommandId, Version};
+use crate::ids::{AccountId, CommandId, OrderId, Version};
+use crate::timestamp::Timestamp;
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum Line {
     Created(Arc<Created>),
     Issued { account_id: AccountId, serial: u64, command: CommandId },
     Revoked { account_id: AccountId, serial: u64, command: CommandId },
-    Passed,
+    Reserved { serial: u64, order_id: OrderId, until: Timestamp },
+    Used { serial: u64 },
+    Returned { serial: u64 },
 }
 
 /// Lines of facts that follow each other.
@@ -39,7 +42,11 @@ impl Line {
             CouponEvent::Revoked(revoked) => {
                 Self::Revoked { account_id: revoked.account_id.clone(), serial: revoked.serial, command }
             }
-            CouponEvent::Reserved(_) | CouponEvent::Used(_) | CouponEvent::Returned(_) => Self::Passed,
+            CouponEvent::Reserved(reserved) => {
+                Self::Reserved { serial: reserved.serial, order_id: reserved.order_id.clone(), until: reserved.until }
+            }
+            CouponEvent::Used(used) => Self::Used { serial: used.serial },
+            CouponEvent::Returned(returned) => Self::Returned { serial: returned.serial },
         }
     }
 }
@@ -56,7 +63,9 @@ pub(super) fn apply(state: &mut State, version: Version, line: Line) {
             state.revocations.insert(serial, Revocation { command, version });
             state.take_back(&account_id, serial);
         }
-        Line::Passed => {}
+        Line::Reserved { serial, order_id, until } => state.engagements.reserve(serial, order_id, until, version),
+        Line::Used { serial } => state.engagements.consume(serial),
+        Line::Returned { serial } => state.engagements.release(serial),
     }
 }
 

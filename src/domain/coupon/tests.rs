@@ -1,10 +1,13 @@
 //! Does a limited stock go to those who came first? Tables in order of precedence of refusal, and a plain reference.
 
+mod discount;
+mod engagement;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::testing::{Story, Then, check, key, story};
-use crate::money::Currency;
+use crate::money::{Amount, Currency};
 
 fn coupon_id() -> CouponId {
     CouponId::derive(&key("coupon"))

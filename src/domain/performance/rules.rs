@@ -1,6 +1,8 @@
-//! May a performance be put on sale, paused, or have seats kept from sale? State, decide and evolve of the noun.
+//! May a performance be put on sale, paused, changed, cancelled, or have seats kept from sale? State, decide and evolve of
+//! the noun.
 //!
-//! What a schedule must say is checked by `schedule`; the seats decide for themselves.
+//! What a schedule or a change must say is checked by `schedule` and `change`; the seats decide for themselves. Ending the
+//! orders of a cancelled performance is the business of a process, which says when it is done.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,11 +10,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::seats::{check_seats, each_seat, unavailable};
-use super::{Schedule, Terms};
+use super::{Change, Schedule, Terms};
 use crate::domain::checks::{Done, created_again};
-use crate::domain::{Aggregate, Asked, Decision, Fact, Involved, Nobody, Refusal, seat};
+use crate::domain::{Aggregate, Asked, Authority, Decision, Fact, Involved, Nobody, Refusal, seat};
 use crate::events::PerformanceEvent;
-use crate::events::performance::{Paused, Resumed, SeatsBlocked, SeatsUnblocked};
+use crate::events::performance::{CalledOff, Cancelled, Paused, Resumed, SeatsBlocked, SeatsUnblocked};
 use crate::ids::{AccountId, Hash16, SeatId, StreamId};
 use crate::limits;
 use crate::timestamp::Timestamp;
@@ -25,6 +27,9 @@ pub enum Performance {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     pub terms: Option<Arc<Terms>>,
+    pub cancelled_at: Option<Timestamp>,
+    /// Every order has been told of the cancellation.
+    pub called_off: bool,
     scheduled_body: Hash16,
     /// Accepted acts of the last `KEY_MEMORY`, oldest first.
     acts: VecDeque<(Timestamp, Done)>,
@@ -37,12 +42,23 @@ pub enum Command {
     Schedule(Schedule),
     Pause,
     Resume,
-    Block { seats: Vec<SeatId> },
-    Unblock { seats: Vec<SeatId> },
+    Block {
+        seats: Vec<SeatId>,
+    },
+    Unblock {
+        seats: Vec<SeatId>,
+    },
+    Change(Change),
+    Cancel,
+    /// Every order has been told. Only the system knows that, so nobody else is heard.
+    CallOff {
+        orders: u64,
+    },
 }
 
 impl Aggregate for Performance {
     const NOUN: &'static str = "performance";
+    const SNAPSHOT_VERSION: u16 = 2;
     type State = State;
     type Event = PerformanceEvent;
     type Command = Command;
@@ -54,7 +70,12 @@ impl Aggregate for Performance {
         let (seats, part) = match command {
             Command::Block { seats } => (seats, seat::Command::Block),
             Command::Unblock { seats } => (seats, seat::Command::Unblock),
-            Command::Schedule(_) | Command::Pause | Command::Resume => return Involved::default(),
+            Command::Schedule(_)
+            | Command::Pause
+            | Command::Resume
+            | Command::Change(_)
+            | Command::Cancel
+            | Command::CallOff { .. } => return Involved::default(),
         };
         let Some(terms) = &state.terms else { return Involved::default() };
         Involved { parts: each_seat(&terms.performance_id, seats, limits::BLOCK_SEATS, &part), context: None }
@@ -73,23 +94,15 @@ impl Aggregate for Performance {
         if let Some(answer) = state.acts.iter().find_map(|(_, done)| done.again(asked)) {
             return answer;
         }
-        let body = asked.body;
-        let event: PerformanceEvent = match command {
-            Command::Schedule(schedule) => return decide_schedule(state, schedule, asked),
-            Command::Pause if terms.paused => return Ok(Decision::Unchanged),
-            Command::Resume if !terms.paused => return Ok(Decision::Unchanged),
-            Command::Pause => Paused { body }.into(),
-            Command::Resume => Resumed { body }.into(),
-            Command::Block { seats } => {
-                check_seats(terms, seats)?;
-                SeatsBlocked { seats: seats.clone(), body }.into()
-            }
-            Command::Unblock { seats } => {
-                check_seats(terms, seats)?;
-                SeatsUnblocked { seats: seats.clone(), body }.into()
-            }
-        };
-        Ok(Decision::Append(vec![event]))
+        match command {
+            Command::Schedule(schedule) => decide_schedule(state, schedule, asked),
+            Command::Cancel if terms.cancelled => Ok(Decision::Unchanged),
+            Command::Cancel => Ok(Decision::Append(vec![Cancelled { body: asked.body }.into()])),
+            Command::CallOff { orders } => decide_call_off(state, *orders, asked),
+            // What does not take place is neither sold nor stopped nor changed.
+            _ if terms.cancelled => Err(Refusal::PerformanceCancelled),
+            command => decide_sale(terms, command, asked.body),
+        }
     }
 
     fn evolve(state: &mut State, fact: Fact<'_, PerformanceEvent>) {
@@ -100,14 +113,27 @@ impl Aggregate for Performance {
                 return;
             }
             PerformanceEvent::Paused(Paused { body }) => {
-                state.set_paused(true);
+                state.edit(|terms| terms.paused = true);
                 *body
             }
             PerformanceEvent::Resumed(Resumed { body }) => {
-                state.set_paused(false);
+                state.edit(|terms| terms.paused = false);
                 *body
             }
-            PerformanceEvent::Changed(_) | PerformanceEvent::Cancelled(_) | PerformanceEvent::CalledOff(_) => return,
+            PerformanceEvent::Changed(changed) => {
+                state.edit(|terms| terms.change(changed));
+                changed.body
+            }
+            PerformanceEvent::Cancelled(Cancelled { body }) => {
+                state.edit(|terms| terms.cancelled = true);
+                state.cancelled_at = Some(fact.at);
+                *body
+            }
+            PerformanceEvent::CalledOff(CalledOff { orders: _ }) => {
+                // Asked for again, it is simply done already: nothing to remember.
+                state.called_off = true;
+                return;
+            }
             PerformanceEvent::SeatsBlocked(blocked) => blocked.body,
             PerformanceEvent::SeatsUnblocked(unblocked) => unblocked.body,
         };
@@ -121,12 +147,22 @@ impl Aggregate for Performance {
     fn parts_refused(command: &Command, mut refused: Vec<(StreamId, Refusal)>) -> Refusal {
         match command {
             Command::Block { seats } | Command::Unblock { seats } => unavailable(seats, refused),
-            Command::Schedule(_) | Command::Pause | Command::Resume => refused.remove(0).1,
+            Command::Schedule(_)
+            | Command::Pause
+            | Command::Resume
+            | Command::Change(_)
+            | Command::Cancel
+            | Command::CallOff { .. } => refused.remove(0).1,
         }
     }
 
     fn notice(state: &State) -> Option<Arc<Terms>> {
         state.terms.clone()
+    }
+
+    /// A cancelled performance waits until all of its orders have ended.
+    fn waits_since(state: &State) -> Option<Timestamp> {
+        state.cancelled_at.filter(|_| state.calling_off())
     }
 
     fn owner(state: &State) -> Option<AccountId> {
@@ -146,11 +182,48 @@ fn decide_schedule(state: &State, schedule: &Schedule, asked: &Asked) -> Result<
     Ok(Decision::Append(vec![schedule.fact(asked).into()]))
 }
 
+/// The seller's hand on a performance that takes place.
+fn decide_sale(terms: &Terms, command: &Command, body: Hash16) -> Result<Decision<PerformanceEvent>, Refusal> {
+    let event: PerformanceEvent = match command {
+        Command::Pause if !terms.paused => Paused { body }.into(),
+        Command::Resume if terms.paused => Resumed { body }.into(),
+        Command::Block { seats } => {
+            check_seats(terms, seats)?;
+            SeatsBlocked { seats: seats.clone(), body }.into()
+        }
+        Command::Unblock { seats } => {
+            check_seats(terms, seats)?;
+            SeatsUnblocked { seats: seats.clone(), body }.into()
+        }
+        Command::Change(change) => match change.fact(terms, body)? {
+            Some(changed) => changed.into(),
+            None => return Ok(Decision::Unchanged),
+        },
+        Command::Pause | Command::Resume => return Ok(Decision::Unchanged),
+        // Decided before it came here.
+        Command::Schedule(_) | Command::Cancel | Command::CallOff { .. } => return Ok(Decision::Unchanged),
+    };
+    Ok(Decision::Append(vec![event]))
+}
+
+fn decide_call_off(state: &State, orders: u64, asked: &Asked) -> Result<Decision<PerformanceEvent>, Refusal> {
+    if asked.authority != Authority::Any {
+        return Err(Refusal::NotFound);
+    }
+    if state.calling_off() { Ok(Decision::Append(vec![CalledOff { orders }.into()])) } else { Ok(Decision::Unchanged) }
+}
+
 impl State {
-    fn set_paused(&mut self, paused: bool) {
+    /// It was cancelled, and not every order has been told yet.
+    #[must_use]
+    pub fn calling_off(&self) -> bool {
+        self.cancelled_at.is_some() && !self.called_off
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Terms)) {
         if let Some(terms) = &mut self.terms {
             // Copies the terms if an order is just reading them, never the house.
-            Arc::make_mut(terms).paused = paused;
+            edit(Arc::make_mut(terms));
         }
     }
 }

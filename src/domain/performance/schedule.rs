@@ -39,6 +39,57 @@ pub struct Schedule {
 impl Schedule {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         require(self.layout.iter().any(|section| section.seats() > 0), "/venue_id", "has no seats")?;
+        let offer = Offer {
+            starts_at: self.starts_at,
+            sale_opens_at: self.sale_opens_at,
+            sale_closes_at: self.sale_closes_at,
+            cancel_until: self.cancel_until,
+            prices: &self.prices,
+            max_seats_per_order: self.max_seats_per_order,
+            max_seats_per_member: self.max_seats_per_member,
+            hold_seconds: self.hold_seconds,
+            layout: &self.layout,
+        };
+        offer.check()
+    }
+
+    pub(super) fn fact(&self, asked: &Asked) -> Scheduled {
+        Scheduled {
+            performance_id: self.performance_id.clone(),
+            owner: asked.by.clone(),
+            show_id: self.show_id.clone(),
+            venue_id: self.venue_id.clone(),
+            timezone: self.timezone.clone(),
+            starts_at: self.starts_at,
+            sale_opens_at: self.sale_opens_at,
+            sale_closes_at: self.sale_closes_at,
+            cancel_until: self.cancel_until,
+            currency: self.currency,
+            prices: self.prices.clone(),
+            max_seats_per_order: self.max_seats_per_order,
+            max_seats_per_member: self.max_seats_per_member,
+            hold_seconds: self.hold_seconds,
+            layout: self.layout.clone(),
+            body: asked.body,
+        }
+    }
+}
+
+/// What a schedule and a change of it say alike, for the same house.
+pub(super) struct Offer<'a> {
+    pub starts_at: Timestamp,
+    pub sale_opens_at: Timestamp,
+    pub sale_closes_at: Timestamp,
+    pub cancel_until: Option<Timestamp>,
+    pub prices: &'a [GradePrice],
+    pub max_seats_per_order: u32,
+    pub max_seats_per_member: Option<u32>,
+    pub hold_seconds: u32,
+    pub layout: &'a [Section],
+}
+
+impl Offer<'_> {
+    pub fn check(&self) -> Result<(), Refusal> {
         require(self.sale_opens_at < self.sale_closes_at, "/sale_closes_at", "must be after sale_opens_at")?;
         require(
             self.cancel_until.is_none_or(|until| until <= self.starts_at),
@@ -62,7 +113,7 @@ impl Schedule {
     fn check_prices(&self) -> Result<(), Refusal> {
         let grades: HashSet<&str> = self.layout.iter().map(|section| section.grade.as_str()).collect();
         let mut priced = HashSet::new();
-        for GradePrice { grade, .. } in &self.prices {
+        for GradePrice { grade, .. } in self.prices {
             let pointer = || format!("/prices/{}", pointer_part(grade));
             if !grades.contains(grade.as_str()) {
                 return Err(invalid(pointer(), "is not a grade of the venue"));
@@ -75,27 +126,6 @@ impl Schedule {
         match self.layout.iter().find(|section| !priced.contains(section.grade.as_str())) {
             Some(section) => Err(invalid("/prices", format!("has no price for grade {}", section.grade))),
             None => Ok(()),
-        }
-    }
-
-    pub(super) fn fact(&self, asked: &Asked) -> Scheduled {
-        Scheduled {
-            performance_id: self.performance_id.clone(),
-            owner: asked.by.clone(),
-            show_id: self.show_id.clone(),
-            venue_id: self.venue_id.clone(),
-            timezone: self.timezone.clone(),
-            starts_at: self.starts_at,
-            sale_opens_at: self.sale_opens_at,
-            sale_closes_at: self.sale_closes_at,
-            cancel_until: self.cancel_until,
-            currency: self.currency,
-            prices: self.prices.clone(),
-            max_seats_per_order: self.max_seats_per_order,
-            max_seats_per_member: self.max_seats_per_member,
-            hold_seconds: self.hold_seconds,
-            layout: self.layout.clone(),
-            body: asked.body,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Under which terms is a performance sold? What its neighbours, above all the order, may read of it.
 //!
-//! The house is shared: pausing a sale of 50,000 seats copies a handful of fields. This file decides nothing.
+//! The house is shared: pausing or changing a sale of 50,000 seats copies a handful of fields. This file decides nothing.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::events::performance::{GradePrice, Scheduled};
+use crate::events::performance::{Changed, GradePrice, Scheduled};
 use crate::events::venue::{RowSeats, Section};
 use crate::ids::{AccountId, PerformanceId, SeatId, ShowId, VenueId};
 use crate::money::{Amount, Currency};
@@ -37,6 +37,8 @@ pub struct Terms {
     pub hold_seconds: u32,
     pub layout: Arc<Layout>,
     pub paused: bool,
+    /// It does not take place, and nothing is sold.
+    pub cancelled: bool,
 }
 
 /// One seat of the house, under the terms of the sale.
@@ -68,7 +70,20 @@ impl Terms {
             hold_seconds: scheduled.hold_seconds,
             layout: Arc::new(Layout::new(scheduled.layout.clone())),
             paused: false,
+            cancelled: false,
         }
+    }
+
+    /// From now on; what was ordered before keeps what it was ordered for.
+    pub fn change(&mut self, changed: &Changed) {
+        self.starts_at = changed.starts_at;
+        self.sale_opens_at = changed.sale_opens_at;
+        self.sale_closes_at = changed.sale_closes_at;
+        self.cancel_until = changed.cancel_until;
+        self.prices.clone_from(&changed.prices);
+        self.max_seats_per_order = changed.max_seats_per_order;
+        self.max_seats_per_member = changed.max_seats_per_member;
+        self.hold_seconds = changed.hold_seconds;
     }
 
     /// The seat of that id; `None` when the house has no such seat. Does not walk over the house.

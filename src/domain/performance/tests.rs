@@ -145,6 +145,174 @@ fn which_seats_are_kept_from_sale() {
 }
 
 #[test]
+fn which_terms_may_be_changed() {
+    let next = || scheduled().key("second").at(10);
+    let with = |change: Change| Command::Change(change);
+    let dearer = || with(Change { prices: Some(vec![price("R", 120), price("VIP", 150)]), ..Change::default() });
+    let changed = || next().after(&dearer()).slept();
+    let time = |at| Some(Timestamp(at));
+    let happens = Then::Happens(&["performance.changed"]);
+    let none = Change::default;
+    check(vec![
+        ("never scheduled", story(), dearer(), Then::Refuses(Refusal::NotFound)),
+        ("another seller", next().by("bob"), dearer(), Then::Refuses(Refusal::NotFound)),
+        ("an admin", next().by("root").for_anybody(), dearer(), happens.clone()),
+        ("other prices", next(), dearer(), happens.clone()),
+        ("the same again", changed(), dearer(), Then::Replays(2)),
+        ("same key, other body", changed().body("other"), dearer(), Then::Refuses(Refusal::KeyReused)),
+        ("as it is already", changed().key("third"), dearer(), Then::Unchanged),
+        ("nothing", next(), with(none()), Then::Invalid("")),
+        (
+            "the prices in another order",
+            next(),
+            with(Change { prices: Some(vec![price("R", 100), price("VIP", 150)]), ..none() }),
+            Then::Unchanged,
+        ),
+        (
+            "opens as it closes",
+            next(),
+            with(Change { sale_opens_at: time(2000), ..none() }),
+            Then::Invalid("/sale_opens_at"),
+        ),
+        (
+            "closes as it opens",
+            next(),
+            with(Change { sale_closes_at: time(1000), ..none() }),
+            Then::Invalid("/sale_closes_at"),
+        ),
+        (
+            "both the wrong way round",
+            next(),
+            with(Change { sale_opens_at: time(3000), sale_closes_at: time(2500), ..none() }),
+            Then::Invalid("/sale_closes_at"),
+        ),
+        (
+            "both later",
+            next(),
+            with(Change { sale_opens_at: time(3000), sale_closes_at: time(4000), ..none() }),
+            happens.clone(),
+        ),
+        (
+            "starts before buyers may cancel",
+            next(),
+            with(Change { starts_at: time(7999), ..none() }),
+            Then::Invalid("/starts_at"),
+        ),
+        (
+            "starts earlier, and no cancelling",
+            next(),
+            with(Change { starts_at: time(7999), cancel_until: Some(None), ..none() }),
+            happens.clone(),
+        ),
+        (
+            "cancelling after the start",
+            next(),
+            with(Change { cancel_until: Some(time(9001)), ..none() }),
+            Then::Invalid("/cancel_until"),
+        ),
+        (
+            "not all prices",
+            next(),
+            with(Change { prices: Some(vec![price("R", 1)]), ..none() }),
+            Then::Invalid("/prices"),
+        ),
+        (
+            "a grade nobody has",
+            next(),
+            with(Change { prices: Some(vec![price("S", 1)]), ..none() }),
+            Then::Invalid("/prices/S"),
+        ),
+        (
+            "no seat per order",
+            next(),
+            with(Change { max_seats_per_order: Some(0), ..none() }),
+            Then::Invalid("/max_seats_per_order"),
+        ),
+        (
+            "no seat per member",
+            next(),
+            with(Change { max_seats_per_member: Some(Some(0)), ..none() }),
+            Then::Invalid("/max_seats_per_member"),
+        ),
+        ("no limit, as before", next(), with(Change { max_seats_per_member: Some(None), ..none() }), Then::Unchanged),
+        ("a limit", next(), with(Change { max_seats_per_member: Some(Some(2)), ..none() }), happens),
+        ("too short a hold", next(), with(Change { hold_seconds: Some(4), ..none() }), Then::Invalid("/hold_seconds")),
+    ]);
+}
+
+#[test]
+fn a_change_leaves_everything_else_and_the_house_alone() {
+    let before = scheduled();
+    let read = Performance::notice(&before.state).expect("it was scheduled");
+    let change = Change {
+        prices: Some(vec![price("VIP", 200), price("R", 100)]),
+        cancel_until: Some(None),
+        max_seats_per_member: Some(Some(6)),
+        ..Change::default()
+    };
+    let after = before.key("second").after(&Command::Change(change));
+    let now = after.state.terms.expect("still scheduled");
+    assert!(Arc::ptr_eq(&read.layout, &now.layout));
+    let expected = Terms {
+        prices: vec![price("VIP", 200), price("R", 100)],
+        cancel_until: None,
+        max_seats_per_member: Some(6),
+        ..Terms::clone(&read)
+    };
+    assert_eq!(*now, expected);
+}
+
+#[test]
+fn what_is_cancelled_stays_so() {
+    let next = || scheduled().key("second").at(10);
+    let cancelled = || next().after(&Command::Cancel).slept().key("third");
+    let paused = || next().after(&Command::Pause).key("third").after(&Command::Cancel).key("fourth");
+    let change = Command::Change(Change { hold_seconds: Some(60), ..Change::default() });
+    let no = Then::Refuses(Refusal::PerformanceCancelled);
+    let unblock = Command::Unblock { seats: seats(&["A-1-1"]) };
+    check(vec![
+        ("never scheduled", story(), Command::Cancel, Then::Refuses(Refusal::NotFound)),
+        ("another seller", next().by("bob"), Command::Cancel, Then::Refuses(Refusal::NotFound)),
+        ("its seller", next(), Command::Cancel, Then::Happens(&["performance.cancelled"])),
+        ("an admin", next().by("root").for_anybody(), Command::Cancel, Then::Happens(&["performance.cancelled"])),
+        ("the same again", cancelled().key("second"), Command::Cancel, Then::Replays(2)),
+        (
+            "same key, other body",
+            cancelled().key("second").body("x"),
+            Command::Cancel,
+            Then::Refuses(Refusal::KeyReused),
+        ),
+        ("cancelled already", cancelled(), Command::Cancel, Then::Unchanged),
+        ("another seller later", cancelled().by("bob"), change.clone(), Then::Refuses(Refusal::NotFound)),
+        ("change", cancelled(), change, no.clone()),
+        ("pause", cancelled(), Command::Pause, no.clone()),
+        ("resume", paused(), Command::Resume, no.clone()),
+        ("block", cancelled(), block(&["A-1-1"]), no.clone()),
+        ("unblock", cancelled(), unblock, no),
+    ]);
+    let state = cancelled().state;
+    assert_eq!(state.cancelled_at, Some(Timestamp(10)));
+    assert!(state.terms.is_some_and(|terms| terms.cancelled));
+}
+
+#[test]
+fn it_is_called_off_once_and_by_the_system_alone() {
+    let off = || Command::CallOff { orders: 3 };
+    let next = || scheduled().key("second").at(10);
+    let cancelled = || next().after(&Command::Cancel).by("system").for_anybody().key("third");
+    let done = || cancelled().after(&off()).slept();
+    check(vec![
+        ("its seller", next().after(&Command::Cancel).key("third"), off(), Then::Refuses(Refusal::NotFound)),
+        ("not cancelled", next().by("system").for_anybody(), off(), Then::Unchanged),
+        ("cancelled", cancelled(), off(), Then::Happens(&["performance.called_off"])),
+        ("the same again", done(), off(), Then::Unchanged),
+        ("once more", done().key("fourth"), off(), Then::Unchanged),
+    ]);
+    let stages = [next(), cancelled(), done()].map(|story| story.state.calling_off());
+    assert_eq!(stages, [false, true, false]);
+}
+
+#[test]
 fn refused_seats_are_named_in_the_order_asked() {
     let performance = PerformanceId::new("pf_1");
     let no =

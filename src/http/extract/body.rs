@@ -81,6 +81,10 @@ fn read<T: Input>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem> {
     if !is_json(headers) {
         return Err(Problem::new(Code::UnsupportedMediaType, "the body must be application/json"));
     }
+    // The parser takes a list for an object whose members are in order; members have names.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(Code::MalformedBody, "the body must be an object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::MalformedBody, excerpt(&error.to_string())))
 }
 
@@ -126,11 +130,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_json_that_fits_exactly_is_read() {
-        let deep = "[".repeat(900);
+        let deep = "{\"nested\":".repeat(90);
         let table: &[(&str, &[u8])] = &[
             ("syntax", b"{\"name\":"),
             ("nothing", b""),
             ("null", b"null"),
+            ("a list", b" [\"a\", 1, null]"),
             ("trailing data", b"{\"name\":\"a\",\"amount\":1} {}"),
             ("unknown member", b"{\"name\":\"a\",\"amount\":1,\"price\":2}"),
             ("repeated member", b"{\"name\":\"a\",\"amount\":1,\"amount\":1}"),

@@ -37,6 +37,8 @@ gates! {
     Members: [Member];
     /// Placing an order always needs a key.
     Buyers: [Member] keyed true;
+    /// Paying is the buyer's business alone.
+    Payers: [Member] keyed true;
     Cancellers: [Member, Seller, Admin] keyed true;
     Sellers: [Seller, Admin];
     /// A store's payment source.

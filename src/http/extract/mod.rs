@@ -17,7 +17,7 @@ pub use ask::Ask;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
-    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Sellers, StoreReaders,
+    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Payers, Sellers, StoreReaders,
     StoreWatchers, Watcher, require_role,
 };
 pub use listing::{ListOf, Listing};

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use crate::http::error::Problem;
-use crate::ids::{CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, VenueId};
+use crate::ids::{CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId};
 use crate::limits;
 
 /// An id with one spelling.
@@ -28,6 +28,13 @@ impl PathId for OrderId {
     fn parse(text: &str) -> Option<Self> {
         let id = Self::new(text);
         id.partition().is_some().then_some(id)
+    }
+}
+
+impl PathId for TicketId {
+    fn parse(text: &str) -> Option<Self> {
+        let id = Self::new(text);
+        id.order().is_some().then_some(id)
     }
 }
 

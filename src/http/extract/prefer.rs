@@ -46,6 +46,12 @@ impl Prefer {
         self.wait.filter(|seconds| *seconds > 0)
     }
 
+    /// How long an answer may take at most, with a moment left to write it.
+    #[must_use]
+    pub fn bounded(self) -> Duration {
+        self.bound().map_or(limits::ANSWER_TIME, Duration::from_secs).min(limits::ANSWER_TIME)
+    }
+
     /// Waits for a command as long as the client will. What was begun goes on all the same.
     pub async fn patience<T>(self, command: impl Future<Output = Result<T, CommandError>>) -> Result<T, Problem> {
         let bound = self.bound().map_or(limits::REQUEST_TIME, Duration::from_secs).min(limits::REQUEST_TIME);

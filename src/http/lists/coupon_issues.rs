@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::http::answer::{Answered, ProblemBody};
 use crate::http::coupons::DiscountView;
 use crate::http::extract::{At, By, ListOf, Listing, Members, Params, Sellers};
-use crate::ids::{AccountId, CouponId, LogPosition, TaskId};
+use crate::ids::{AccountId, CouponId, LogPosition, OrderId, TaskId};
 use crate::projections::coupon_issues::{self, IssueRow};
 use crate::projections::coupons::{self, CouponRow};
 use crate::projections::reads::Reads;
@@ -23,8 +23,14 @@ use crate::timestamp::Timestamp;
 
 // Responses
 
+/// A revoked coupon is nothing else any more, though an order may still have it: `order_id` tells.
 fn status(row: &IssueRow) -> &'static str {
-    if row.revoked { "revoked" } else { "issued" }
+    match (row.revoked, row.used, &row.order_id) {
+        (true, ..) => "revoked",
+        (false, true, _) => "used",
+        (false, false, Some(_)) => "reserved",
+        (false, false, None) => "issued",
+    }
 }
 
 /// An issue as the coupon's seller sees it.
@@ -39,8 +45,11 @@ pub struct IssueItem {
     serial: u64,
     #[schema(value_type = String)]
     issued_at: Timestamp,
-    /// `issued` or `revoked`.
+    /// `issued`, `reserved`, `used` or `revoked`.
     status: &'static str,
+    /// The order that has it, reserved or used.
+    #[schema(value_type = Option<String>)]
+    order_id: Option<OrderId>,
     #[schema(value_type = String)]
     position: LogPosition,
 }
@@ -48,8 +57,8 @@ pub struct IssueItem {
 impl From<IssueRow> for IssueItem {
     fn from(row: IssueRow) -> Self {
         let status = status(&row);
-        let IssueRow { coupon_id, serial, task_id, account, issued_at, position, .. } = row;
-        Self { task_id, coupon_id, account_id: account, serial, issued_at, status, position }
+        let IssueRow { coupon_id, serial, task_id, account, issued_at, order_id, position, .. } = row;
+        Self { task_id, coupon_id, account_id: account, serial, issued_at, status, order_id, position }
     }
 }
 
@@ -63,8 +72,11 @@ pub struct OwnCouponItem {
     serial: u64,
     #[schema(value_type = String)]
     issued_at: Timestamp,
-    /// `issued` or `revoked`.
+    /// `issued`, `reserved`, `used` or `revoked`.
     status: &'static str,
+    /// The order that has it, reserved or used.
+    #[schema(value_type = Option<String>)]
+    order_id: Option<OrderId>,
     #[schema(value_type = String)]
     position: LogPosition,
     /// What the coupon is called and worth; null for the moment in which only its issue is known here.
@@ -85,6 +97,7 @@ impl OwnCouponItem {
             coupon_id: row.coupon_id,
             serial: row.serial,
             issued_at: row.issued_at,
+            order_id: row.order_id,
             position: row.position,
             name: coupon.map(|coupon| coupon.name.clone()),
             valid_until: coupon.map(|coupon| coupon.valid_until),
@@ -130,4 +143,36 @@ pub async fn of_coupon(
     own_coupon(&dispatch, &id, &by.principal).await?;
     let build = listing.of(&reads, "coupon_issues").await?;
     listing.answer(coupon_issues::of_coupon(&*build, id, account, listing.page()).await?, IssueItem::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issue_has_one_status() {
+        let table = [
+            (false, None, false, "issued"),
+            (false, Some("o0_1"), false, "reserved"),
+            (false, Some("o0_1"), true, "used"),
+            (true, None, false, "revoked"),
+            (true, Some("o0_1"), false, "revoked"),
+            (true, Some("o0_1"), true, "revoked"),
+        ];
+        for (revoked, order, used, expected) in table {
+            let row = IssueRow {
+                coupon_id: CouponId::new("cp_1"),
+                serial: 1,
+                task_id: TaskId::new("ct_1_1"),
+                account: AccountId::new("m1"),
+                issued_at: Timestamp(1),
+                revoked,
+                order_id: order.map(OrderId::new),
+                used,
+                position: LogPosition::parse("0:1").expect("a position"),
+            };
+            let item = serde_json::to_value(IssueItem::from(row)).expect("items can be written");
+            assert_eq!((item["status"].as_str(), item["order_id"].as_str()), (Some(expected), order));
+        }
+    }
 }

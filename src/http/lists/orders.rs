@@ -25,7 +25,7 @@ use crate::timestamp::Timestamp;
 
 // Requests
 
-/// The statuses of the contract; some of them come with payments.
+/// The statuses of the contract.
 const STATUSES: [(&str, &str); 9] = [
     ("awaiting_payment", "awaiting_payment"),
     ("paying", "paying"),
@@ -69,6 +69,8 @@ struct OrderItem {
     hold_expires_at: Timestamp,
     attempts_left: u32,
     refunded: Amount,
+    /// Only the order itself tells it.
+    checkout: Option<()>,
     tickets: Vec<OrderTicket>,
     at: Timestamp,
     position: LogPosition,
@@ -103,6 +105,7 @@ impl OrderItem {
             hold_expires_at: row.hold_until,
             attempts_left: row.attempts_left,
             refunded: row.refunded,
+            checkout: None,
             tickets,
             at: row.changed_at,
             position: row.position,
@@ -125,11 +128,16 @@ pub struct TicketItem {
     price: Amount,
     #[schema(value_type = String)]
     currency: Currency,
-    /// `valid` or `refunded`.
+    /// `valid`, `used`, `refunding` or `refunded`.
     #[schema(value_type = String)]
     status: std::sync::Arc<str>,
+    /// What was paid for it: the face value without its share of the order's discount.
+    #[schema(value_type = u64)]
+    paid: Amount,
     #[schema(value_type = String)]
     sold_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    used_at: Option<Timestamp>,
     #[schema(value_type = String)]
     position: LogPosition,
 }
@@ -137,9 +145,20 @@ pub struct TicketItem {
 impl From<TicketRow> for TicketItem {
     fn from(row: TicketRow) -> Self {
         let TicketRow {
-            order_id, seat_id, ticket_id, performance_id, price, currency, status, sold_at, position, ..
+            order_id,
+            seat_id,
+            ticket_id,
+            performance_id,
+            price,
+            paid,
+            currency,
+            status,
+            sold_at,
+            used_at,
+            position,
+            ..
         } = row;
-        Self { ticket_id, order_id, performance_id, seat_id, price, currency, status, sold_at, position }
+        Self { ticket_id, order_id, performance_id, seat_id, price, currency, status, paid, sold_at, used_at, position }
     }
 }
 
@@ -185,7 +204,7 @@ pub async fn of_performance(
     answer(&listing, &reads, wanted).await
 }
 
-async fn answer(listing: &Listing, reads: &Reads, wanted: Wanted) -> Answered {
+pub(in crate::http) async fn answer(listing: &Listing, reads: &Reads, wanted: Wanted) -> Answered {
     let build = listing.of(reads, "orders").await?;
     let listed = orders::list(&*build, wanted, listing.page()).await?;
     let mut tickets = tickets_of(&*build, &listed.rows).await?;
@@ -243,6 +262,8 @@ mod tests {
             hold_until: Timestamp(2),
             attempts_left: 3,
             refunded: Amount::ZERO,
+            tickets: 0,
+            before_review: "awaiting_payment".into(),
             changed_at: Timestamp(1),
             position: LogPosition { partition: Partition(1), position: Position(2) },
         }
@@ -263,8 +284,9 @@ mod tests {
     #[test]
     fn every_status_of_a_row_can_be_asked_for() {
         use crate::projections::orders::status;
-        for word in [status::AWAITING_PAYMENT, status::EXPIRED, status::CANCELLED] {
-            assert!(STATUSES.contains(&(word, word)), "{word}");
+        assert_eq!(STATUSES.len(), status::OF_ORDERS.len());
+        for word in status::OF_ORDERS {
+            assert!(STATUSES.contains(&(*word, *word)), "{word}");
         }
     }
 }

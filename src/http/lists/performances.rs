@@ -29,6 +29,7 @@ const STATUSES: &[(&str, Status)] = &[
     ("paused", Status::Paused),
     ("sold_out", Status::SoldOut),
     ("closed", Status::Closed),
+    ("cancelled", Status::Cancelled),
 ];
 
 // Responses
@@ -42,7 +43,10 @@ fn item(row: PerformanceRow, sections: &[SectionRow], now: Timestamp) -> Result<
     }
     let sold_out = row.available <= 0;
     Ok(PerformanceView {
-        status: single::status(row.sale_opens_at, row.sale_closes_at, row.paused, sold_out, now),
+        status: match row.cancelled {
+            true => "cancelled",
+            false => single::status(row.sale_opens_at, row.sale_closes_at, row.paused, sold_out, now),
+        },
         prices: serde_json::from_str(&row.prices).map_err(|error| Fault::internal(error.to_string()))?,
         performance_id: row.performance_id,
         owner: row.owner,
@@ -128,7 +132,7 @@ impl From<Point> for SalesPoint {
 
 #[utoipa::path(get, path = "/v1/performances", tag = "catalogue",
     params(("show_id" = Option<String>, Query,), ("venue_id" = Option<String>, Query,),
-        ("status" = Option<String>, Query, description = "`scheduled`, `on_sale`, `paused`, `sold_out`, `closed`"),
+        ("status" = Option<String>, Query, description = "`scheduled`, `on_sale`, `paused`, `sold_out`, `closed`, `cancelled`"),
         ("from" = Option<String>, Query, description = "starts then or later"),
         ("to" = Option<String>, Query, description = "starts before"),
         ("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),

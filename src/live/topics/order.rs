@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Unit, damaged, unit_end};
-use crate::events::order::Placed;
+use crate::events::order::{Completed, Placed, RefundDone, RefundRequested, ReviewOf, ReviewOpened};
 use crate::events::{NounEvent, OrderEvent, Record};
 use crate::fault::Fault;
 use crate::ids::{
-    AccountId, LogPosition, OrderId, PerformanceId, Position, SeatId, StreamId, TaskId, TicketId, Version,
+    AccountId, LogPosition, OrderId, PerformanceId, Position, RefundId, SeatId, StreamId, TaskId, TicketId, Version,
 };
 use crate::journal::Journal;
 use crate::limits;
@@ -25,8 +25,14 @@ use crate::timestamp::Timestamp;
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     AwaitingPayment,
+    Paying,
+    Completed,
     Expired,
+    Failed,
     Cancelled,
+    Refunding,
+    Refunded,
+    Review,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +45,30 @@ pub struct SeatView {
 pub struct TicketView {
     pub ticket_id: TicketId,
     pub seat_id: SeatId,
+}
+
+/// What a page needs to open the payment provider's window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checkout {
+    pub provider: &'static str,
+    pub client_key: String,
+    pub order_id: OrderId,
+    pub order_name: String,
+}
+
+/// One attempt to get the money, or one giving back of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PaymentView {
+    pub kind: &'static str,
+    pub attempt: u32,
+    pub refund_id: Option<RefundId>,
+    /// Of payments: `requested`, `captured`, `declined`; of refunds: `requested`, `done`; of both: `review`.
+    pub status: &'static str,
+    pub amount: Amount,
+    pub currency: Currency,
+    pub psp_reference: Option<String>,
+    pub code: Option<String>,
+    pub at: Timestamp,
 }
 
 /// The order of the public contract.
@@ -58,6 +88,8 @@ pub struct OrderView {
     pub hold_expires_at: Timestamp,
     pub attempts_left: u32,
     pub refunded: Amount,
+    pub checkout: Option<Checkout>,
+    /// Those that are good; one that is being given back is not.
     pub tickets: Vec<TicketView>,
     /// The log's time of the last fact.
     pub at: Timestamp,
@@ -69,6 +101,28 @@ pub struct OrderView {
     /// The performance's seller. Not part of the answer.
     #[serde(skip)]
     pub owner: AccountId,
+    /// Attempts and refunds. An answer of their own.
+    #[serde(skip)]
+    pub payments: Vec<PaymentView>,
+    /// Every ticket that there ever was. Answers of their own.
+    #[serde(skip)]
+    pub sold: Vec<Sold>,
+    /// How it stood when people began to look.
+    #[serde(skip)]
+    before_review: OrderStatus,
+}
+
+/// A ticket with what has become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sold {
+    pub ticket_id: TicketId,
+    pub seat_id: SeatId,
+    pub price: Amount,
+    pub paid: Amount,
+    pub sold_at: Timestamp,
+    /// `valid`, `used`, `refunding`, `refunded`.
+    pub status: &'static str,
+    pub used_at: Option<Timestamp>,
 }
 
 impl OrderView {
@@ -91,11 +145,15 @@ impl OrderView {
             hold_expires_at: placed.hold_until,
             attempts_left: limits::PAYMENT_ATTEMPTS,
             refunded: Amount::ZERO,
+            checkout: None,
             tickets: Vec::new(),
             at,
             position,
             account_id: placed.account_id.clone(),
             owner: placed.owner.clone(),
+            payments: Vec::new(),
+            sold: Vec::new(),
+            before_review: OrderStatus::AwaitingPayment,
         }
     }
 
@@ -105,10 +163,126 @@ impl OrderView {
             OrderEvent::Placed(placed) => *self = Self::placed(placed, at, position),
             OrderEvent::Expired(_) => self.status = OrderStatus::Expired,
             OrderEvent::Cancelled(_) => self.status = OrderStatus::Cancelled,
-            _ => {}
+            OrderEvent::Failed(_) => self.status = OrderStatus::Failed,
+            OrderEvent::Refunded(_) => self.status = OrderStatus::Refunded,
+            OrderEvent::Completed(completed) => self.completed(completed, at),
+            OrderEvent::Requested(requested) => {
+                self.status = OrderStatus::Paying;
+                self.payments.push(PaymentView {
+                    kind: "payment",
+                    attempt: requested.attempt,
+                    refund_id: None,
+                    status: "requested",
+                    amount: requested.amount,
+                    currency: requested.currency,
+                    psp_reference: None,
+                    code: None,
+                    at,
+                });
+            }
+            OrderEvent::Captured(captured) => {
+                let reference = Some(captured.psp_reference.clone());
+                self.payment(captured.attempt, "captured", reference, None, at);
+            }
+            OrderEvent::Declined(declined) => {
+                self.status = OrderStatus::AwaitingPayment;
+                self.attempts_left = self.attempts_left.saturating_sub(1);
+                self.payment(declined.attempt, "declined", None, Some(declined.psp_code.clone()), at);
+            }
+            OrderEvent::RefundRequested(refund) => self.refund_requested(refund, at),
+            OrderEvent::RefundDone(done) => self.refund_done(done, at),
+            OrderEvent::ReviewOpened(review) => self.review(review, at),
+            OrderEvent::ReviewSettled(_) => {
+                self.status = self.before_review;
+                self.payments.iter_mut().filter(|one| one.status == "review").for_each(|one| one.status = "requested");
+            }
+            OrderEvent::CheckedIn(used) => {
+                self.mark(std::slice::from_ref(&used.ticket_id), "used");
+                let ours = self.sold.iter_mut().find(|sold| sold.ticket_id == used.ticket_id);
+                if let Some(sold) = ours {
+                    sold.used_at = Some(at);
+                }
+            }
+            OrderEvent::CouponSettled(_) => {}
         }
         self.at = at;
         self.position = position;
+    }
+
+    fn completed(&mut self, completed: &Completed, at: Timestamp) {
+        self.status = OrderStatus::Completed;
+        for ticket in &completed.tickets {
+            let (ticket_id, seat_id) = (ticket.ticket_id.clone(), ticket.seat_id.clone());
+            self.tickets.push(TicketView { ticket_id: ticket_id.clone(), seat_id: seat_id.clone() });
+            let (price, paid) = (ticket.price, ticket.paid);
+            self.sold.push(Sold { ticket_id, seat_id, price, paid, sold_at: at, status: "valid", used_at: None });
+        }
+    }
+
+    fn refund_requested(&mut self, refund: &RefundRequested, at: Timestamp) {
+        self.tickets.retain(|ticket| !refund.tickets.contains(&ticket.ticket_id));
+        self.mark(&refund.tickets, "refunding");
+        if !refund.tickets.is_empty() && self.tickets.is_empty() {
+            self.status = OrderStatus::Refunding;
+        }
+        self.payments.push(PaymentView {
+            kind: "refund",
+            attempt: refund.attempt,
+            refund_id: Some(refund.refund_id.clone()),
+            status: "requested",
+            amount: refund.amount,
+            currency: self.currency,
+            psp_reference: None,
+            code: None,
+            at,
+        });
+    }
+
+    fn refund_done(&mut self, done: &RefundDone, at: Timestamp) {
+        self.refunded = self.refunded.checked_add(done.amount).unwrap_or(self.refunded);
+        self.mark(&done.tickets, "refunded");
+        if self.status == OrderStatus::Review {
+            self.status = self.before_review;
+        }
+        if let Some(refund) = self.refund(&done.refund_id) {
+            (refund.status, refund.at) = ("done", at);
+            refund.psp_reference.clone_from(&done.psp_reference);
+        }
+    }
+
+    fn review(&mut self, review: &ReviewOpened, at: Timestamp) {
+        (self.before_review, self.status) = (self.status, OrderStatus::Review);
+        match &review.about {
+            ReviewOf::Payment { attempt } => self.payment(*attempt, "review", None, review.psp_code.clone(), at),
+            ReviewOf::Refund { refund_id } => {
+                if let Some(refund) = self.refund(refund_id) {
+                    (refund.status, refund.at) = ("review", at);
+                    refund.code.clone_from(&review.psp_code);
+                }
+            }
+        }
+    }
+
+    fn payment(
+        &mut self,
+        attempt: u32,
+        status: &'static str,
+        reference: Option<String>,
+        code: Option<String>,
+        at: Timestamp,
+    ) {
+        let ours = self.payments.iter_mut().find(|one| one.refund_id.is_none() && one.attempt == attempt);
+        if let Some(one) = ours {
+            (one.status, one.psp_reference, one.code, one.at) = (status, reference, code, at);
+        }
+    }
+
+    fn refund(&mut self, id: &RefundId) -> Option<&mut PaymentView> {
+        self.payments.iter_mut().find(|one| one.refund_id.as_ref() == Some(id))
+    }
+
+    fn mark(&mut self, tickets: &[TicketId], status: &'static str) {
+        self.sold.iter_mut().filter(|sold| tickets.contains(&sold.ticket_id)).for_each(|sold| sold.status = status);
     }
 
     /// The order after these records of its stream, of which the last belongs to the unit that ends at `position`.

@@ -3,6 +3,7 @@
 pub mod http;
 pub mod lists;
 pub mod server;
+pub mod shop;
 pub mod sse;
 pub mod stage;
 pub mod wait;

@@ -52,6 +52,11 @@ impl Home {
         self.data().join("log.db")
     }
 
+    /// Where more options stand, if a test has written any.
+    pub fn config(&self) -> PathBuf {
+        self.data().join("test.toml")
+    }
+
     pub fn database_url(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.url.clone())
     }
@@ -61,6 +66,9 @@ impl Home {
         let mut options = vec!["--data".to_owned(), self.data().display().to_string()];
         if let Some(url) = self.database_url() {
             options.extend(["--database-url".to_owned(), url]);
+        }
+        if self.config().exists() {
+            options.extend(["--config".to_owned(), self.config().display().to_string()]);
         }
         options
     }

@@ -38,7 +38,10 @@ impl Stage {
 
     /// `change` may alter the performance before it is created.
     pub async fn set_with(kind: Kind, change: impl FnOnce(&mut Value)) -> Self {
-        let home = Home::new(kind).await;
+        Self::set_on(Home::new(kind).await, change).await
+    }
+
+    pub async fn set_on(home: Home, change: impl FnOnce(&mut Value)) -> Self {
         let server = Server::start(&home).await;
         let anyone = server.client();
         let seller = anyone.with_token(&home.token("seller-1", "seller", None));

@@ -111,7 +111,7 @@ async fn an_order_is_the_same_in_frames_and_answers() {
         "order_id": order_id(), "performance_id": "pf_a", "status": "awaiting_payment",
         "seats": [{ "seat_id": "A-1-1", "price": 50_000 }], "subtotal": 50_000, "discount": 0, "amount": 50_000,
         "currency": "KRW", "coupon_task_id": null, "reference": "r\n1", "placed_at": START,
-        "hold_expires_at": START.plus(Duration::from_secs(180)), "attempts_left": 3, "refunded": 0, "tickets": [],
+        "hold_expires_at": START.plus(Duration::from_secs(180)), "attempts_left": 3, "checkout": null, "refunded": 0, "tickets": [],
         "at": START, "position": format!("0:{end}"),
     });
     assert_eq!(seen[0].data, expected);
