@@ -43,8 +43,7 @@ pub use ops::{Check, Readiness};
 pub use server::serve;
 pub use state::Handles;
 
-use error::Problem;
-use state::Shared;
+use {error::Problem, state::Shared};
 
 #[derive(OpenApi)]
 #[openapi(info(
