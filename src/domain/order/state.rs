@@ -203,6 +203,11 @@ impl State {
         tries.peek().is_some() && tries.all(|attempt| attempt.outcome == Outcome::Declined)
     }
 
+    /// Is a try with this payment known to have the money?
+    pub(super) fn has_money_of(&self, key: &PaymentKey) -> bool {
+        self.attempts.iter().any(|attempt| attempt.payment_key == *key && attempt.outcome == Outcome::Captured)
+    }
+
     #[must_use]
     pub fn attempts_left(&self) -> u32 {
         let declined = self.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Declined).count();
