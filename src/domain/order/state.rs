@@ -210,8 +210,9 @@ impl State {
 
     #[must_use]
     pub fn attempts_left(&self) -> u32 {
-        let declined = self.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Declined).count();
-        limits::PAYMENT_ATTEMPTS.saturating_sub(u32::try_from(declined).unwrap_or(u32::MAX))
+        // One whose money came late was declined too: it is not tried for again.
+        let settled = self.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Open).count();
+        limits::PAYMENT_ATTEMPTS.saturating_sub(u32::try_from(settled).unwrap_or(u32::MAX))
     }
 
     pub(super) fn attempt(&self, number: u32) -> Option<&Attempt> {
