@@ -315,7 +315,7 @@ impl State {
             OrderEvent::Declined(declined) => self.settled(declined.attempt, Outcome::Declined),
             OrderEvent::RefundRequested(refund) => self.refund_requested(refund, fact.at, act(&refund.body)),
             OrderEvent::RefundDone(done) => {
-                self.review = None;
+                self.reviewed(&ReviewOf::Refund { refund_id: done.refund_id.clone() });
                 if let Some(refund) = self.refunds.iter_mut().find(|refund| refund.refund_id == done.refund_id) {
                     refund.done = true;
                 }
@@ -378,13 +378,16 @@ impl State {
     }
 
     fn settled(&mut self, number: u32, outcome: Outcome) {
+        self.reviewed(&ReviewOf::Payment { attempt: number });
         let place = usize::try_from(number).unwrap_or(0).wrapping_sub(1);
         if let Some(attempt) = self.attempts.get_mut(place) {
-            if attempt.outcome == Outcome::Open {
-                self.review = None;
-            }
             attempt.outcome = outcome;
         }
+    }
+
+    /// What is known now ends the review about it; a review about another matter goes on.
+    fn reviewed(&mut self, about: &ReviewOf) {
+        self.review.take_if(|open| open == about);
     }
 
     fn refund_requested(&mut self, refund: &RefundRequested, at: Timestamp, done: Done) {
