@@ -324,12 +324,13 @@ impl State {
             OrderEvent::ReviewSettled(settled) => {
                 self.remember(act(&settled.body));
                 // A refund that is said not to have happened is asked for again.
-                if let (Some(ReviewOf::Refund { .. }), Ruling::Captured) = (&self.review, settled.ruling) {
-                    self.review = None;
-                    if let Some(refund) = self.refunds.iter_mut().find(|refund| !refund.done) {
+                if let (Some(ReviewOf::Refund { refund_id }), Ruling::Captured) = (&self.review, settled.ruling) {
+                    let named = self.refunds.iter_mut().find(|refund| refund.refund_id == *refund_id);
+                    if let Some(refund) = named {
                         let patience = refund.review_at.since(refund.requested_at);
                         (refund.requested_at, refund.review_at) = (fact.at, fact.at.plus(patience));
                     }
+                    self.review = None;
                 }
             }
             OrderEvent::CheckedIn(used) => {
