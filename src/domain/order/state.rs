@@ -340,9 +340,12 @@ impl State {
             OrderEvent::CouponSettled(settled) => self.coupon_used = Some(settled.used),
             OrderEvent::Refunded(_) => {}
         }
+        // The last fact of a command stands for all of it, also where that fact does not carry the request's hash.
+        if let Some(done) = self.acts.iter_mut().rfind(|done| done.command == fact.command) {
+            done.version = fact.version;
+        }
     }
 
-    /// The last fact of a command stands for all of it.
     fn remember(&mut self, done: Done) {
         self.acts.retain(|before| before.command != done.command);
         self.acts.push(done);
