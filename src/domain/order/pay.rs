@@ -74,6 +74,11 @@ pub(super) fn decide_pay(
         return Ok(Decision::Append(vec![completed(placed, asked.body).into()]));
     }
     let payment_key = pay.payment_key.clone().ok_or_else(|| invalid("/payment_key", "is needed"))?;
+    // Its money came too late and goes back: asked once more, the provider would say that it has it, and tickets would be
+    // given for money that is about to leave.
+    if state.has_money_of(&payment_key) {
+        return Err(invalid("/payment_key", "is a payment that goes back to the buyer"));
+    }
     let attempt = u32::try_from(state.attempts.len() + 1).unwrap_or(u32::MAX);
     let requested = Requested {
         order_id: placed.order_id.clone(),

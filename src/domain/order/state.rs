@@ -203,10 +203,16 @@ impl State {
         tries.peek().is_some() && tries.all(|attempt| attempt.outcome == Outcome::Declined)
     }
 
+    /// Is a try with this payment known to have the money?
+    pub(super) fn has_money_of(&self, key: &PaymentKey) -> bool {
+        self.attempts.iter().any(|attempt| attempt.payment_key == *key && attempt.outcome == Outcome::Captured)
+    }
+
     #[must_use]
     pub fn attempts_left(&self) -> u32 {
-        let declined = self.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Declined).count();
-        limits::PAYMENT_ATTEMPTS.saturating_sub(u32::try_from(declined).unwrap_or(u32::MAX))
+        // One whose money came late was declined too: it is not tried for again.
+        let settled = self.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Open).count();
+        limits::PAYMENT_ATTEMPTS.saturating_sub(u32::try_from(settled).unwrap_or(u32::MAX))
     }
 
     pub(super) fn attempt(&self, number: u32) -> Option<&Attempt> {
@@ -309,7 +315,7 @@ impl State {
             OrderEvent::Declined(declined) => self.settled(declined.attempt, Outcome::Declined),
             OrderEvent::RefundRequested(refund) => self.refund_requested(refund, fact.at, act(&refund.body)),
             OrderEvent::RefundDone(done) => {
-                self.review = None;
+                self.reviewed(&ReviewOf::Refund { refund_id: done.refund_id.clone() });
                 if let Some(refund) = self.refunds.iter_mut().find(|refund| refund.refund_id == done.refund_id) {
                     refund.done = true;
                 }
@@ -318,12 +324,13 @@ impl State {
             OrderEvent::ReviewSettled(settled) => {
                 self.remember(act(&settled.body));
                 // A refund that is said not to have happened is asked for again.
-                if let (Some(ReviewOf::Refund { .. }), Ruling::Captured) = (&self.review, settled.ruling) {
-                    self.review = None;
-                    if let Some(refund) = self.refunds.iter_mut().find(|refund| !refund.done) {
+                if let (Some(ReviewOf::Refund { refund_id }), Ruling::Captured) = (&self.review, settled.ruling) {
+                    let named = self.refunds.iter_mut().find(|refund| refund.refund_id == *refund_id);
+                    if let Some(refund) = named {
                         let patience = refund.review_at.since(refund.requested_at);
                         (refund.requested_at, refund.review_at) = (fact.at, fact.at.plus(patience));
                     }
+                    self.review = None;
                 }
             }
             OrderEvent::CheckedIn(used) => {
@@ -333,9 +340,12 @@ impl State {
             OrderEvent::CouponSettled(settled) => self.coupon_used = Some(settled.used),
             OrderEvent::Refunded(_) => {}
         }
+        // The last fact of a command stands for all of it, also where that fact does not carry the request's hash.
+        if let Some(done) = self.acts.iter_mut().rfind(|done| done.command == fact.command) {
+            done.version = fact.version;
+        }
     }
 
-    /// The last fact of a command stands for all of it.
     fn remember(&mut self, done: Done) {
         self.acts.retain(|before| before.command != done.command);
         self.acts.push(done);
@@ -372,13 +382,16 @@ impl State {
     }
 
     fn settled(&mut self, number: u32, outcome: Outcome) {
+        self.reviewed(&ReviewOf::Payment { attempt: number });
         let place = usize::try_from(number).unwrap_or(0).wrapping_sub(1);
         if let Some(attempt) = self.attempts.get_mut(place) {
-            if attempt.outcome == Outcome::Open {
-                self.review = None;
-            }
             attempt.outcome = outcome;
         }
+    }
+
+    /// What is known now ends the review about it; a review about another matter goes on.
+    fn reviewed(&mut self, about: &ReviewOf) {
+        self.review.take_if(|open| open == about);
     }
 
     fn refund_requested(&mut self, refund: &RefundRequested, at: Timestamp, done: Done) {

@@ -1,5 +1,9 @@
 //! Is an order placed, cancelled and expired only as it should be? Tables in order of precedence of refusal.
 
+mod gate;
+mod interleaved;
+mod model;
+
 use std::time::Duration;
 
 use super::*;
