@@ -42,7 +42,7 @@ table! {
         refunded: Amount,
         /// Those that are good.
         tickets: u32,
-        /// How it stood when people began to look.
+        /// How it would stand if people were not looking.
         before_review: Arc<str>,
         changed_at: Timestamp,
         /// Of the order's last fact.
@@ -99,7 +99,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Schema {
@@ -137,7 +137,11 @@ impl Projection for Orders {
         match event {
             OrderEvent::Placed(order) => placed(fact, order, rows),
             // No arm for "all others" here: a new fact of an order cannot be forgotten.
-            OrderEvent::Expired(_) => becomes(rows, status::EXPIRED),
+            // People may be looking at money that came too late when the hold runs out: they go on looking.
+            OrderEvent::Expired(_) => change(fact, rows, |row| {
+                let stands = if row.in_review() { &mut row.before_review } else { &mut row.status };
+                *stands = status::EXPIRED.into();
+            }),
             OrderEvent::Cancelled(_) => becomes(rows, status::CANCELLED),
             OrderEvent::Failed(_) => becomes(rows, status::FAILED),
             OrderEvent::Refunded(_) => becomes(rows, status::REFUNDED),
@@ -153,7 +157,7 @@ impl Projection for Orders {
                 row.before_review = std::mem::replace(&mut row.status, status::REVIEW.into());
             }),
             // What follows from the ruling stands in the same unit.
-            OrderEvent::ReviewSettled(_) => change(fact, rows, |row| row.status = row.before_review.clone()),
+            OrderEvent::ReviewSettled(_) => change(fact, rows, OrderRow::end_review),
             OrderEvent::CheckedIn(used) => {
                 let ticket = std::slice::from_ref(&used.ticket_id);
                 mark(fact, rows, ticket, |row| {
@@ -245,10 +249,21 @@ fn refund_done(fact: &Fact, refund: &RefundDone, rows: &mut Rows) -> Result<(), 
     mark(fact, rows, &refund.tickets, |row| row.status = status::REFUNDED.into())?;
     change(fact, rows, |row| {
         row.refunded = row.refunded.checked_add(refund.amount).unwrap_or(row.refunded);
-        if &*row.status == status::REVIEW {
-            row.status = row.before_review.clone();
-        }
+        row.end_review();
     })
+}
+
+impl OrderRow {
+    fn in_review(&self) -> bool {
+        &*self.status == status::REVIEW
+    }
+
+    /// It stands as it would if nobody had looked.
+    fn end_review(&mut self) {
+        if self.in_review() {
+            self.status = self.before_review.clone();
+        }
+    }
 }
 
 fn mark(fact: &Fact, rows: &mut Rows, tickets: &[TicketId], change: impl Fn(&mut TicketRow)) -> Result<(), Unfit> {

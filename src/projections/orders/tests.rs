@@ -1,4 +1,4 @@
-//! What do an order's and its seats' facts make of the rows?
+//! What do an order's facts make of the rows?
 
 use super::*;
 use crate::events::order::{self, Cancelled, Expired, OrderSeat};
@@ -214,6 +214,25 @@ fn what_people_look_at_stands_as_before_once_they_have_ruled() {
     assert_eq!(statuses(&[no, late].concat())[4..], ["failed", "failed", "failed"]);
     let refunding = [yes, vec![vec![ask_back("p/a", 1, &[1])], vec![review("p/a")], vec![give_back("p/a", 1, &[1])]]];
     assert_eq!(statuses(&refunding.concat())[4..], ["refunding", "review", "refunding"]);
+}
+
+#[test]
+fn a_hold_may_run_out_while_people_look_at_money_that_came_too_late() {
+    let steps = |ended: (StreamId, Event)| {
+        vec![
+            vec![place("p/a", &["A-1-1"])],
+            vec![attempt("p/a", 1)],
+            vec![decline("p/a", 1)],
+            vec![capture("p/a", 1), ask_back("p/a", 1, &[])],
+            vec![review("p/a")],
+            vec![expire("p/a")],
+            vec![ended],
+        ]
+    };
+    for ended in [rule("p/a"), give_back("p/a", 1, &[])] {
+        let seen: Vec<_> = told(&steps(ended)).into_iter().map(|row| row.0).collect();
+        assert_eq!(seen[3..], ["awaiting_payment", "review", "review", "expired"], "still to be looked at until then");
+    }
 }
 
 #[test]
