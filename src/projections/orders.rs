@@ -9,7 +9,7 @@ use super::select::{Listed, Order, Page, Select};
 use super::store::Build;
 use super::table::{Cell, Row, Table, Value, table};
 use super::{Fact, Needed, Projection, Rows, Schema, Unfit};
-use crate::events::order::{Completed, Placed, RefundDone, RefundRequested};
+use crate::events::order::{Completed, Placed, RefundDone, RefundRequested, ReviewOf};
 use crate::events::{Event, OrderEvent};
 use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, OrderId, PerformanceId, SeatId, TaskId, TicketId};
@@ -42,8 +42,10 @@ table! {
         refunded: Amount,
         /// Those that are good.
         tickets: u32,
-        /// How it stood when people began to look.
-        before_review: Arc<str>,
+        /// How it would stand if people were not looking.
+        stands: Arc<str>,
+        /// What people look at: an attempt's number, or a refund.
+        review: Option<Arc<str>>,
         changed_at: Timestamp,
         /// Of the order's last fact.
         position: LogPosition,
@@ -99,7 +101,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Schema {
@@ -133,7 +135,7 @@ impl Projection for Orders {
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
         let Event::Order(event) = &fact.event else { return Ok(()) };
-        let becomes = |rows: &mut Rows, word: &str| change(fact, rows, |row| row.status = word.into());
+        let becomes = |rows: &mut Rows, word: &str| change(fact, rows, |row| row.stands = word.into());
         match event {
             OrderEvent::Placed(order) => placed(fact, order, rows),
             // No arm for "all others" here: a new fact of an order cannot be forgotten.
@@ -142,18 +144,23 @@ impl Projection for Orders {
             OrderEvent::Failed(_) => becomes(rows, status::FAILED),
             OrderEvent::Refunded(_) => becomes(rows, status::REFUNDED),
             OrderEvent::Requested(_) => becomes(rows, status::PAYING),
-            OrderEvent::Declined(_) => change(fact, rows, |row| {
-                row.status = status::AWAITING_PAYMENT.into();
+            OrderEvent::Captured(captured) => change(fact, rows, |row| row.known(&attempt(captured.attempt))),
+            OrderEvent::Declined(declined) => change(fact, rows, |row| {
+                row.known(&attempt(declined.attempt));
+                row.stands = status::AWAITING_PAYMENT.into();
                 row.attempts_left = row.attempts_left.saturating_sub(1);
             }),
             OrderEvent::Completed(completed) => sold(fact, completed, rows),
             OrderEvent::RefundRequested(refund) => refund_requested(fact, refund, rows),
             OrderEvent::RefundDone(refund) => refund_done(fact, refund, rows),
-            OrderEvent::ReviewOpened(_) => change(fact, rows, |row| {
-                row.before_review = std::mem::replace(&mut row.status, status::REVIEW.into());
+            OrderEvent::ReviewOpened(review) => change(fact, rows, |row| {
+                row.review = Some(match &review.about {
+                    ReviewOf::Payment { attempt: number } => attempt(*number),
+                    ReviewOf::Refund { refund_id } => refund_id.as_str().into(),
+                });
             }),
             // What follows from the ruling stands in the same unit.
-            OrderEvent::ReviewSettled(_) => change(fact, rows, |row| row.status = row.before_review.clone()),
+            OrderEvent::ReviewSettled(_) => change(fact, rows, |row| row.review = None),
             OrderEvent::CheckedIn(used) => {
                 let ticket = std::slice::from_ref(&used.ticket_id);
                 mark(fact, rows, ticket, |row| {
@@ -162,9 +169,13 @@ impl Projection for Orders {
                 })?;
                 change(fact, rows, |_| {})
             }
-            OrderEvent::Captured(_) | OrderEvent::CouponSettled(_) => change(fact, rows, |_| {}),
+            OrderEvent::CouponSettled(_) => change(fact, rows, |_| {}),
         }
     }
+}
+
+fn attempt(number: u32) -> Arc<str> {
+    number.to_string().into()
 }
 
 fn order_key(fact: &Fact) -> super::table::Key {
@@ -191,7 +202,8 @@ fn placed(fact: &Fact, order: &Placed, rows: &mut Rows) -> Result<(), Unfit> {
         attempts_left: limits::PAYMENT_ATTEMPTS,
         refunded: Amount::ZERO,
         tickets: 0,
-        before_review: status::AWAITING_PAYMENT.into(),
+        stands: status::AWAITING_PAYMENT.into(),
+        review: None,
         changed_at: fact.at(),
         position: fact.position(),
     });
@@ -201,6 +213,7 @@ fn placed(fact: &Fact, order: &Placed, rows: &mut Rows) -> Result<(), Unfit> {
 fn change(fact: &Fact, rows: &mut Rows, change: impl FnOnce(&mut OrderRow)) -> Result<(), Unfit> {
     let mut row: OrderRow = rows.expect(&order_key(fact))?;
     change(&mut row);
+    row.status = if row.review.is_some() { status::REVIEW.into() } else { row.stands.clone() };
     (row.changed_at, row.position) = (fact.at(), fact.position());
     rows.put(row);
     Ok(())
@@ -225,7 +238,7 @@ fn sold(fact: &Fact, completed: &Completed, rows: &mut Rows) -> Result<(), Unfit
         });
     }
     change(fact, rows, |row| {
-        row.status = status::COMPLETED.into();
+        row.stands = status::COMPLETED.into();
         row.tickets = u32::try_from(completed.tickets.len()).unwrap_or(u32::MAX);
     })
 }
@@ -236,7 +249,7 @@ fn refund_requested(fact: &Fact, refund: &RefundRequested, rows: &mut Rows) -> R
         row.tickets = row.tickets.saturating_sub(u32::try_from(refund.tickets.len()).unwrap_or(u32::MAX));
         // Money that came too late is no matter of the tickets.
         if row.tickets == 0 && !refund.tickets.is_empty() {
-            row.status = status::REFUNDING.into();
+            row.stands = status::REFUNDING.into();
         }
     })
 }
@@ -245,10 +258,15 @@ fn refund_done(fact: &Fact, refund: &RefundDone, rows: &mut Rows) -> Result<(), 
     mark(fact, rows, &refund.tickets, |row| row.status = status::REFUNDED.into())?;
     change(fact, rows, |row| {
         row.refunded = row.refunded.checked_add(refund.amount).unwrap_or(row.refunded);
-        if &*row.status == status::REVIEW {
-            row.status = row.before_review.clone();
-        }
+        row.known(refund.refund_id.as_str());
     })
+}
+
+impl OrderRow {
+    /// What is known now ends the review about it; a review about another matter goes on.
+    fn known(&mut self, about: &str) {
+        self.review.take_if(|open| **open == *about);
+    }
 }
 
 fn mark(fact: &Fact, rows: &mut Rows, tickets: &[TicketId], change: impl Fn(&mut TicketRow)) -> Result<(), Unfit> {

@@ -378,4 +378,31 @@ mod tests {
         assert!(!shelf.rows::<PerformanceRow>()[0].paused);
         assert!(shelf.apply(&Performances, &story.facts[3]).is_err());
     }
+    #[test]
+    fn other_terms_replace_those_before_and_a_cancellation_is_kept() {
+        let mut story = Story::default();
+        sale::scheduled(&mut story, "pf_a", &[("A", "VIP", 3)]);
+        story.unit(15, [sale::held("pf_a", "A-1-1", "o")]);
+        let row = |story: &Story| Shelf::of(&Performances, &story.facts).rows::<PerformanceRow>().remove(0);
+        let before = row(&story);
+        story.unit(20, [sale::changed("pf_a", 700, 1_500, 60_000)]);
+        let changed = PerformanceRow {
+            starts_at: Timestamp(before.starts_at.0 + 60_000),
+            sale_opens_at: Timestamp(1_500),
+            sale_closes_at: Timestamp(8_000_000),
+            cancel_until: Some(Timestamp(7_000_000)),
+            prices: r#"{"VIP":700}"#.into(),
+            max_seats_per_order: 2,
+            max_seats_per_member: Some(6),
+            hold_seconds: 90,
+            position: story.facts[2].position(),
+            ..before
+        };
+        assert_eq!(row(&story).into_cells(), changed.clone().into_cells(), "and nothing else");
+        story.unit(30, [sale::cancelled("pf_a")]).unit(40, [sale::called_off("pf_a", 1)]);
+        let position = story.facts[4].position();
+        let cancelled = PerformanceRow { cancelled: true, position, ..changed };
+        assert_eq!(row(&story).into_cells(), cancelled.into_cells());
+        order_of_partitions_does_not_matter(&Performances, &story);
+    }
 }

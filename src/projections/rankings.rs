@@ -1,7 +1,8 @@
 //! What sold out fastest, and what sells most? Facts of the first selling-out, and tickets sold in buckets of time that are
 //! summed at reading, so that a window moves with time and not only with new facts.
 //!
-//! A refund takes back neither: a performance that sold out did sell out, and tickets sold were sold.
+//! A refund takes back neither, and no more does a performance that is cancelled: what sold out did sell out, and tickets
+//! sold were sold. Terms that change count from then on: the day moves with the beginning, a time that was told stays.
 
 use super::local;
 use super::performances::performance_of;
@@ -30,6 +31,7 @@ table! {
     pub struct RankedRow in "ranked_performances" {
         key { performance_id: PerformanceId }
         show_id: ShowId,
+        timezone: String,
         /// The local date of its beginning.
         date: String,
         sale_opens_at: Timestamp,
@@ -105,7 +107,7 @@ impl Projection for Rankings {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Schema {
@@ -121,7 +123,15 @@ impl Projection for Rankings {
 
     /// Holds are not among them: a hot sale costs nothing here until something is sold.
     fn follows(&self) -> &'static [&'static str] {
-        &["show", "performance.scheduled", "seat.sold", "seat.released", "seat.blocked", "seat.unblocked"]
+        &[
+            "show",
+            "performance.scheduled",
+            "performance.changed",
+            "seat.sold",
+            "seat.released",
+            "seat.blocked",
+            "seat.unblocked",
+        ]
     }
 
     /// Counts of one performance belong together: they wait together.
@@ -133,7 +143,7 @@ impl Projection for Rankings {
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
         let counts = match &fact.event {
             Event::Seat(SeatEvent::Released(released)) => released.reason == ReleaseReason::Refunded,
-            Event::Seat(_) => true,
+            Event::Seat(_) | Event::Performance(PerformanceEvent::Changed(_)) => true,
             _ => false,
         };
         let Some(performance) = performance_of(fact).filter(|_| counts) else { return };
@@ -156,6 +166,7 @@ impl Projection for Rankings {
                 rows.put(RankedRow {
                     performance_id: terms.performance_id.clone(),
                     show_id: terms.show_id.clone(),
+                    timezone: terms.timezone.clone(),
                     date: local::date(terms.starts_at, &terms.timezone),
                     sale_opens_at: terms.sale_opens_at,
                     seats: i64::try_from(seats).unwrap_or(i64::MAX),
@@ -166,6 +177,11 @@ impl Projection for Rankings {
                 });
                 Ok(())
             }
+            Event::Performance(PerformanceEvent::Changed(terms)) => change(fact, rows, |row| {
+                row.date = local::date(terms.starts_at, &row.timezone);
+                row.sale_opens_at = terms.sale_opens_at;
+            })
+            .map(drop),
             Event::Seat(SeatEvent::Sold(_)) => sold(fact, rows),
             Event::Seat(SeatEvent::Released(released)) if released.reason == ReleaseReason::Refunded => {
                 change(fact, rows, |row| row.sold -= 1).map(drop)
@@ -179,7 +195,8 @@ impl Projection for Rankings {
 
 fn change(fact: &Fact, rows: &mut Rows, change: impl FnOnce(&mut RankedRow)) -> Result<RankedRow, Unfit> {
     let performance = performance_of(fact);
-    let performance = performance.ok_or_else(|| Unfit::Impossible(format!("{} names no seat", fact.record.stream)))?;
+    let performance =
+        performance.ok_or_else(|| Unfit::Impossible(format!("{} names no performance", fact.record.stream)))?;
     let mut row: RankedRow = rows.expect(&RankedRow::key(performance))?;
     change(&mut row);
     rows.put(row.clone());
@@ -286,6 +303,33 @@ mod tests {
         story.unit(51_000, [sale::held("pf_a", "A-1-2", "p")]);
         story.unit(52_000, [sale::sold("pf_a", "A-1-2", "p", 5)]);
         assert_eq!((row(&story).sold, row(&story).sold_out_ms), (2, expected), "it is told once");
+        order_of_partitions_does_not_matter(&Rankings, &story);
+    }
+
+    #[test]
+    fn other_terms_count_from_then_on_and_a_cancelled_performance_keeps_what_it_sold() {
+        let mut story = Story::default();
+        sale::scheduled(&mut story, "pf_a", &[("A", "R", 1)]);
+        let row = |story: &Story| Shelf::of(&Rankings, &story.facts).rows::<RankedRow>().remove(0);
+        let day = 24 * 3_600_000;
+        story.unit(1_500, [sale::changed("pf_a", 700, sale::OPENS + 500, day)]);
+        assert_eq!(
+            (row(&story).date.as_str(), row(&story).sale_opens_at),
+            ("2026-11-23", Timestamp(sale::OPENS + 500))
+        );
+        story.unit(4_000, [sale::sold("pf_a", "A-1-1", "o", 5)]);
+        let told = (Some(Timestamp(4_000)), Some(4_000 - sale::OPENS - 500));
+        assert_eq!(
+            (row(&story).sold_out_at, row(&story).sold_out_ms),
+            told,
+            "since it opened, not since it should have"
+        );
+        story.unit(5_000, [sale::changed("pf_a", 700, 3_000, 2 * day), sale::cancelled("pf_a")]);
+        story.unit(6_000, [sale::released("pf_a", "A-1-1", "o", ReleaseReason::Refunded), sale::called_off("pf_a", 1)]);
+        assert_eq!((row(&story).sold_out_at, row(&story).sold_out_ms), told, "what was told stays");
+        assert_eq!((row(&story).date.as_str(), row(&story).sold), ("2026-11-24", 0));
+        let sold: Vec<i64> = Shelf::of(&Rankings, &story.facts).rows::<SoldRow>().iter().map(|row| row.sold).collect();
+        assert_eq!(sold, [1, 1, 1], "in every window");
         order_of_partitions_does_not_matter(&Rankings, &story);
     }
 

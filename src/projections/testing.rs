@@ -164,6 +164,9 @@ pub mod sale {
     /// When the sales of these performances open, in milliseconds.
     pub const OPENS: i64 = 1_000;
 
+    /// When they were to begin at first.
+    const STARTS: &str = "2026-11-21T15:00:00Z";
+
     fn id(performance: &str) -> PerformanceId {
         PerformanceId::new(performance)
     }
@@ -193,7 +196,7 @@ pub mod sale {
             show_id: ShowId::new("sh_1"),
             venue_id: VenueId::new("vn_1"),
             timezone: "Asia/Seoul".to_owned(),
-            starts_at: Timestamp::parse("2026-11-21T15:00:00Z").expect("a time"),
+            starts_at: Timestamp::parse(STARTS).expect("a time"),
             sale_opens_at: Timestamp(OPENS),
             sale_closes_at: Timestamp(9_000_000),
             cancel_until: None,
@@ -214,6 +217,31 @@ pub mod sale {
 
     pub fn resumed(performance: &str) -> Told {
         own(performance, performance::Resumed { body: Hash16::default() })
+    }
+
+    /// Other terms: what a seat costs, when the sale opens, and how much later it all begins.
+    pub fn changed(performance: &str, price: u64, opens: i64, later: i64) -> Told {
+        let price = Amount::new(price).expect("a small amount");
+        let event = performance::Changed {
+            starts_at: Timestamp(Timestamp::parse(STARTS).expect("a time").0 + later),
+            sale_opens_at: Timestamp(opens),
+            sale_closes_at: Timestamp(8_000_000),
+            cancel_until: Some(Timestamp(7_000_000)),
+            prices: vec![performance::GradePrice { grade: "VIP".to_owned(), price }],
+            max_seats_per_order: 2,
+            max_seats_per_member: Some(6),
+            hold_seconds: 90,
+            body: Hash16::default(),
+        };
+        own(performance, event)
+    }
+
+    pub fn cancelled(performance: &str) -> Told {
+        own(performance, performance::Cancelled { body: Hash16::default() })
+    }
+
+    pub fn called_off(performance: &str, orders: u64) -> Told {
+        own(performance, performance::CalledOff { orders })
     }
 
     fn order_id(performance: &str, name: &str) -> OrderId {

@@ -1,15 +1,9 @@
 //! Other terms for a sale that runs, and its end, as its promoter sees them.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::http::{Answer, Client};
 use crate::support::server::BOTH;
 use crate::support::stage::Stage;
-
-async fn patch(client: &Client, path: &str, body: &Value) -> Answer {
-    client.try_send(client.request(Method::PATCH, path).json(body)).await.expect("an answer")
-}
 
 #[tokio::test]
 async fn other_terms_are_for_orders_to_come() {
@@ -22,7 +16,7 @@ async fn other_terms_are_for_orders_to_come() {
         let tag = stage.anyone.get(&seats).await.expect(200).header("etag").expect("a tag").to_owned();
 
         let change = json!({"prices": {"VIP": 170_000, "R": 90_000}, "cancel_until": "2098-12-01T00:00:00Z"});
-        let changed = patch(&stage.seller.key("p1"), &path, &change).await.expect(200);
+        let changed = stage.seller.key("p1").patch(&path, &change).await.expect(200);
         assert_eq!(changed.body["prices"], json!({"VIP": 170_000, "R": 90_000}));
         assert_eq!(changed.body["max_seats_per_member"], 3, "what is not there stays");
         assert_eq!(changed.header("idempotent-replayed"), None);
@@ -41,16 +35,16 @@ async fn other_terms_are_for_orders_to_come() {
         assert_eq!(kept.body["amount"], 150_000);
 
         let cleared = json!({"cancel_until": null, "max_seats_per_member": null});
-        let cleared = patch(&stage.seller.key("p2"), &path, &cleared).await.expect(200);
+        let cleared = stage.seller.key("p2").patch(&path, &cleared).await.expect(200);
         assert_eq!(
             (&cleared.body["cancel_until"], &cleared.body["max_seats_per_member"]),
             (&Value::Null, &Value::Null)
         );
-        let again = patch(&stage.seller.key("p1"), &path, &change).await.expect(200);
+        let again = stage.seller.key("p1").patch(&path, &change).await.expect(200);
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         assert_eq!(again.body["cancel_until"], changed.body["cancel_until"], "as it was told the first time");
         assert_eq!(again.body["position"], changed.body["position"]);
-        let other = patch(&stage.seller.key("p1"), &path, &json!({"hold_seconds": 60})).await;
+        let other = stage.seller.key("p1").patch(&path, &json!({"hold_seconds": 60})).await;
         other.problem(422, "idempotency-key-reused");
         stage.home.assert_audit_passes();
     }
@@ -75,22 +69,22 @@ async fn terms_without_sense_are_refused() {
             (json!({"prices": {"VIP": -1, "R": 1}}), "/prices/VIP"),
             (json!({"prices": {"VIP": 1, "R": 1, "S": 1}}), "/prices/S"),
         ] {
-            let refused = patch(&stage.seller, &path, &body).await.problem(422, "invalid-value");
+            let refused = stage.seller.patch(&path, &body).await.problem(422, "invalid-value");
             assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{body}: {}", refused.text);
         }
         for body in [json!({"currency": "USD"}), json!({"show_id": "sh_1"}), json!({"starts_at": null}), json!([])] {
-            let refused = patch(&stage.seller, &path, &body).await.expect(400);
+            let refused = stage.seller.patch(&path, &body).await.expect(400);
             assert_eq!(refused.header("content-type"), Some("application/problem+json"), "{body}");
         }
         let good = json!({"hold_seconds": 60});
         let other = stage.anyone.with_token(&stage.home.token("seller-2", "seller", None));
-        patch(&other, &path, &good).await.problem(404, "not-found");
-        patch(&stage.member("kim"), &path, &good).await.problem(403, "role-required");
+        other.patch(&path, &good).await.problem(404, "not-found");
+        stage.member("kim").patch(&path, &good).await.problem(403, "role-required");
         let nowhere = format!("/v1/performances/pf_{}", "0".repeat(32));
-        patch(&stage.admin, &nowhere, &good).await.problem(404, "not-found");
+        stage.admin.patch(&nowhere, &good).await.problem(404, "not-found");
         let untouched = stage.anyone.get(&path).await.expect(200);
         assert_eq!(untouched.body["hold_seconds"], 180);
-        patch(&stage.admin, &path, &good).await.expect(200);
+        stage.admin.patch(&path, &good).await.expect(200);
     }
 }
 
@@ -124,10 +118,12 @@ async fn what_is_cancelled_is_neither_changed_nor_sold() {
         assert_eq!(seats.body["seats"][0]["status"], "available", "the map says what the seats say");
 
         let gone = "performance-cancelled";
-        patch(&stage.seller, &path, &json!({"hold_seconds": 60})).await.problem(409, gone);
+        stage.seller.patch(&path, &json!({"hold_seconds": 60})).await.problem(409, gone);
         stage.seller.post(&format!("{path}/pause"), &reason).await.problem(409, gone);
         let block = json!({"seats": ["A-1-1"], "reason": "camera"});
         stage.seller.post(&format!("{path}/seats/block"), &block).await.problem(409, gone);
+        let order = json!({"seats": ["A-1-1"]});
+        stage.member("kim").post(&stage.orders(), &order).await.problem(409, "sale-closed");
         let log = serde_json::to_string(&stage.home.export()).unwrap();
         assert!(!log.contains("the singer"), "free text must not be in the log");
         stage.home.assert_audit_passes();

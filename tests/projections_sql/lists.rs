@@ -1,11 +1,14 @@
 //! Do both engines answer the same when lists are read? Rows that no command can make yet, and statements of their own.
 
 use onsale::ids::{
-    AccountId, CouponId, Hash16, LogPosition, OrderId, Partition, PerformanceId, Position, SeatId, TicketId,
+    AccountId, CouponId, Hash16, LogPosition, OrderId, Partition, PerformanceId, Position, SeatId, ShowId, TicketId,
+    VenueId,
 };
 use onsale::money::{Amount, Currency};
 use onsale::projections::coupons::{self, CouponRow, SecondRow, Series};
+use onsale::projections::notifications::{self, NotificationRow};
 use onsale::projections::orders::{self, TicketRow, status};
+use onsale::projections::performances::{self, Filter, PerformanceRow, Status};
 use onsale::projections::select::Page;
 use onsale::projections::store::{Build, Changes, Purpose};
 use onsale::projections::{Rows, named};
@@ -84,6 +87,103 @@ async fn tickets_are_listed_for_their_holder_and_by_their_orders() {
         let some = orders::tickets_of(&*build, vec![order(3), order(1)]).await.expect("tickets");
         assert_eq!(ids(&some), ["tk_1_A-1-1", "tk_1_A-1-2", "tk_3_A-1-4"], "without the refunded one");
         assert!(orders::tickets_of(&*build, Vec::new()).await.expect("nothing").is_empty());
+    }
+}
+
+fn news(number: u64, account: &str, at: i64) -> NotificationRow {
+    NotificationRow {
+        position: LogPosition { partition: Partition(1), position: Position(number) },
+        account: AccountId::new(account),
+        kind: "refunded".into(),
+        order_id: order(1),
+        performance_id: performance(1),
+        amount: Some(Amount::ZERO),
+        currency: Currency::KRW,
+        at: Timestamp(at),
+    }
+}
+
+#[tokio::test]
+async fn news_is_told_to_whom_it_concerns_the_newest_first() {
+    for place in both().await {
+        let build = holding(&place, "notifications", |rows| {
+            for (number, account, at) in [(1, "kim", 10), (2, "lee", 20), (3, "kim", 30), (4, "kim", 30)] {
+                rows.put(news(number, account, at));
+            }
+        });
+        let build = build.await;
+        let of = async |account: &str, after| {
+            let page = Page { limit: 2, after };
+            notifications::of_member(&*build, AccountId::new(account), &page).await.expect("a page")
+        };
+        let numbers = |rows: &[NotificationRow]| rows.iter().map(|row| row.position.position.0).collect::<Vec<_>>();
+        let first = of("kim", None).await;
+        assert_eq!(numbers(&first.rows), [4, 3], "{}", place.name());
+        let second = of("kim", first.next).await;
+        assert_eq!((numbers(&second.rows), second.next), (vec![1], None), "{}", place.name());
+        assert_eq!(numbers(&of("lee", None).await.rows), [2], "{}", place.name());
+        assert!(of("ann", None).await.rows.is_empty(), "{}", place.name());
+    }
+}
+
+fn on_sale(number: u8) -> PerformanceRow {
+    PerformanceRow {
+        performance_id: performance(number),
+        owner: AccountId::new("seller"),
+        show_id: ShowId::new("sh_1"),
+        venue_id: VenueId::new("vn_1"),
+        timezone: "Asia/Seoul".to_owned(),
+        starts_at: Timestamp(i64::from(number)),
+        sale_opens_at: Timestamp(100),
+        sale_closes_at: Timestamp(200),
+        cancel_until: None,
+        currency: Currency::KRW,
+        prices: "{}".into(),
+        max_seats_per_order: 4,
+        max_seats_per_member: None,
+        hold_seconds: 180,
+        seats: 2,
+        available: 2,
+        paused: false,
+        cancelled: false,
+        position: POSITION,
+    }
+}
+
+#[tokio::test]
+async fn what_is_cancelled_is_nothing_else_any_more() {
+    for place in both().await {
+        let build = holding(&place, "performances", |rows| {
+            let paused = PerformanceRow { paused: true, ..on_sale(2) };
+            let sold_out = PerformanceRow { available: 0, ..on_sale(3) };
+            for row in [on_sale(1), paused, sold_out] {
+                let number = row.starts_at.0 + 10;
+                let performance_id = performance(u8::try_from(number).expect("small"));
+                let starts_at = Timestamp(number);
+                rows.put(PerformanceRow { performance_id, starts_at, cancelled: true, ..row.clone() });
+                rows.put(row);
+            }
+        });
+        let build = build.await;
+        let all = Page { limit: 50, after: None };
+        let of = async |status| {
+            let filter = Filter { status, ..Filter::default() };
+            let listed = performances::list(&*build, filter, &all).await.expect("a page");
+            listed.rows.iter().map(|row| row.starts_at.0).collect::<Vec<_>>()
+        };
+        let table = [
+            (Status::Scheduled, 99, vec![1, 3]),
+            (Status::OnSale, 150, vec![1]),
+            (Status::Paused, 150, vec![2]),
+            (Status::SoldOut, 150, vec![3]),
+            (Status::Closed, 200, vec![1, 2, 3]),
+        ];
+        for (status, now, expected) in table {
+            assert_eq!(of(Some((status, Timestamp(now)))).await, expected, "{status:?} {}", place.name());
+            let cancelled = of(Some((Status::Cancelled, Timestamp(now)))).await;
+            assert_eq!(cancelled, [11, 12, 13], "at {now}, {}", place.name());
+        }
+        assert_eq!(of(None).await, [1, 2, 3, 11, 12, 13], "{}", place.name());
     }
 }
 

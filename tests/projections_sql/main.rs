@@ -5,6 +5,7 @@ mod support;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
+mod agree;
 mod lists;
 mod plans;
 mod rebuilt;

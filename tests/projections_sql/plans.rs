@@ -7,7 +7,7 @@ use onsale::ids::{AccountId, CouponId, Hash16, OrderId, Partition, PerformanceId
 use onsale::projections::select::Page;
 use onsale::projections::store::{Build, BuildId, ParkedKey, Purpose, Snapshot, StoreError, Writer, open};
 use onsale::projections::table::{Cells, Value};
-use onsale::projections::{coupon_issues, coupons, named, orders, store_payments};
+use onsale::projections::{coupon_issues, coupons, named, notifications, orders, store_payments};
 use onsale::timestamp::Timestamp;
 use parking_lot::Mutex;
 
@@ -138,7 +138,7 @@ async fn orders_are_found_by_the_narrowest_index() {
 }
 
 #[tokio::test]
-async fn coupons_and_payments_are_found_by_an_index() {
+async fn coupons_news_and_payments_are_found_by_an_index() {
     let planner = Planner::of("coupons").await;
     let now = Timestamp(5);
     let page = after(&[Value::Int(5), text("cp_x")]);
@@ -159,6 +159,11 @@ async fn coupons_and_payments_are_found_by_an_index() {
     let page = after(&[Value::Int(5), Value::Int(7)]);
     coupon_issues::of_coupon(&planner, coupon, Some(kim), &page).await.expect("a plan");
     planner.told("SEARCH coupon_issues USING INDEX coupon_issues_by_member (account=?");
+
+    let planner = Planner::of("notifications").await;
+    let page = after(&[Value::Int(5), text("1:7")]);
+    notifications::of_member(&planner, AccountId::new("kim"), &page).await.expect("a plan");
+    planner.told("SEARCH notifications USING INDEX notifications_by_account (account=?");
 
     let planner = Planner::of("store_payments").await;
     let store = || StoreId::derive(&Hash16::default());

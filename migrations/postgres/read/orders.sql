@@ -18,7 +18,8 @@ CREATE TABLE @.orders (
     attempts_left  int8 NOT NULL,
     refunded       int8 NOT NULL,
     tickets        int8 NOT NULL,
-    before_review  text COLLATE "C" NOT NULL,
+    stands         text COLLATE "C" NOT NULL,
+    review         text COLLATE "C",
     changed_at     int8 NOT NULL,
     position       text COLLATE "C" NOT NULL,
     PRIMARY KEY (order_id)

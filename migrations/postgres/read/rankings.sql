@@ -7,6 +7,7 @@ CREATE TABLE @.ranked_shows (
 CREATE TABLE @.ranked_performances (
     performance_id text COLLATE "C" NOT NULL,
     show_id        text COLLATE "C" NOT NULL,
+    timezone       text COLLATE "C" NOT NULL,
     date           text COLLATE "C" NOT NULL,
     sale_opens_at  int8 NOT NULL,
     seats          int8 NOT NULL,

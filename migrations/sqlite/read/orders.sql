@@ -17,7 +17,8 @@ CREATE TABLE orders (
     attempts_left  INTEGER NOT NULL,
     refunded       INTEGER NOT NULL,
     tickets        INTEGER NOT NULL,
-    before_review  TEXT NOT NULL,
+    stands         TEXT NOT NULL,
+    review         TEXT,
     changed_at     INTEGER NOT NULL,
     position       TEXT NOT NULL,
     PRIMARY KEY (order_id)

@@ -7,6 +7,7 @@ CREATE TABLE ranked_shows (
 CREATE TABLE ranked_performances (
     performance_id TEXT NOT NULL,
     show_id        TEXT NOT NULL,
+    timezone       TEXT NOT NULL,
     date           TEXT NOT NULL,
     sale_opens_at  INTEGER NOT NULL,
     seats          INTEGER NOT NULL,

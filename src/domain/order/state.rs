@@ -167,7 +167,10 @@ impl State {
             Stage::Holding if self.open_attempt().is_some() => Status::Paying,
             Stage::Holding => Status::AwaitingPayment,
             Stage::Completed if self.live_tickets().next().is_some() => Status::Completed,
-            Stage::Completed if self.open_refund().is_some() => Status::Refunding,
+            // Money that came too late is no matter of the tickets.
+            Stage::Completed if self.refunds.iter().any(|one| !one.done && !one.tickets.is_empty()) => {
+                Status::Refunding
+            }
             Stage::Completed => Status::Refunded,
             Stage::Expired => Status::Expired,
             Stage::Failed => Status::Failed,

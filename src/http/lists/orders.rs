@@ -263,7 +263,8 @@ mod tests {
             attempts_left: 3,
             refunded: Amount::ZERO,
             tickets: 0,
-            before_review: "awaiting_payment".into(),
+            stands: "awaiting_payment".into(),
+            review: None,
             changed_at: Timestamp(1),
             position: LogPosition { partition: Partition(1), position: Position(2) },
         }

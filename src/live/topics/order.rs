@@ -107,9 +107,12 @@ pub struct OrderView {
     /// Every ticket that there ever was. Answers of their own.
     #[serde(skip)]
     pub sold: Vec<Sold>,
-    /// How it stood when people began to look.
+    /// How it would stand if people were not looking.
     #[serde(skip)]
-    before_review: OrderStatus,
+    stands: OrderStatus,
+    /// What people look at.
+    #[serde(skip)]
+    review: Option<ReviewOf>,
 }
 
 /// A ticket with what has become of it.
@@ -153,7 +156,8 @@ impl OrderView {
             owner: placed.owner.clone(),
             payments: Vec::new(),
             sold: Vec::new(),
-            before_review: OrderStatus::AwaitingPayment,
+            stands: OrderStatus::AwaitingPayment,
+            review: None,
         }
     }
 
@@ -161,13 +165,13 @@ impl OrderView {
     pub fn apply(&mut self, event: &OrderEvent, at: Timestamp, position: LogPosition) {
         match event {
             OrderEvent::Placed(placed) => *self = Self::placed(placed, at, position),
-            OrderEvent::Expired(_) => self.status = OrderStatus::Expired,
-            OrderEvent::Cancelled(_) => self.status = OrderStatus::Cancelled,
-            OrderEvent::Failed(_) => self.status = OrderStatus::Failed,
-            OrderEvent::Refunded(_) => self.status = OrderStatus::Refunded,
+            OrderEvent::Expired(_) => self.stands = OrderStatus::Expired,
+            OrderEvent::Cancelled(_) => self.stands = OrderStatus::Cancelled,
+            OrderEvent::Failed(_) => self.stands = OrderStatus::Failed,
+            OrderEvent::Refunded(_) => self.stands = OrderStatus::Refunded,
             OrderEvent::Completed(completed) => self.completed(completed, at),
             OrderEvent::Requested(requested) => {
-                self.status = OrderStatus::Paying;
+                self.stands = OrderStatus::Paying;
                 self.payments.push(PaymentView {
                     kind: "payment",
                     attempt: requested.attempt,
@@ -181,11 +185,13 @@ impl OrderView {
                 });
             }
             OrderEvent::Captured(captured) => {
+                self.known(&ReviewOf::Payment { attempt: captured.attempt });
                 let reference = Some(captured.psp_reference.clone());
                 self.payment(captured.attempt, "captured", reference, None, at);
             }
             OrderEvent::Declined(declined) => {
-                self.status = OrderStatus::AwaitingPayment;
+                self.stands = OrderStatus::AwaitingPayment;
+                self.known(&ReviewOf::Payment { attempt: declined.attempt });
                 self.attempts_left = self.attempts_left.saturating_sub(1);
                 self.payment(declined.attempt, "declined", None, Some(declined.psp_code.clone()), at);
             }
@@ -193,7 +199,7 @@ impl OrderView {
             OrderEvent::RefundDone(done) => self.refund_done(done, at),
             OrderEvent::ReviewOpened(review) => self.review(review, at),
             OrderEvent::ReviewSettled(_) => {
-                self.status = self.before_review;
+                self.review = None;
                 self.payments.iter_mut().filter(|one| one.status == "review").for_each(|one| one.status = "requested");
             }
             OrderEvent::CheckedIn(used) => {
@@ -205,12 +211,13 @@ impl OrderView {
             }
             OrderEvent::CouponSettled(_) => {}
         }
+        self.status = if self.review.is_some() { OrderStatus::Review } else { self.stands };
         self.at = at;
         self.position = position;
     }
 
     fn completed(&mut self, completed: &Completed, at: Timestamp) {
-        self.status = OrderStatus::Completed;
+        self.stands = OrderStatus::Completed;
         for ticket in &completed.tickets {
             let (ticket_id, seat_id) = (ticket.ticket_id.clone(), ticket.seat_id.clone());
             self.tickets.push(TicketView { ticket_id: ticket_id.clone(), seat_id: seat_id.clone() });
@@ -223,7 +230,7 @@ impl OrderView {
         self.tickets.retain(|ticket| !refund.tickets.contains(&ticket.ticket_id));
         self.mark(&refund.tickets, "refunding");
         if !refund.tickets.is_empty() && self.tickets.is_empty() {
-            self.status = OrderStatus::Refunding;
+            self.stands = OrderStatus::Refunding;
         }
         self.payments.push(PaymentView {
             kind: "refund",
@@ -241,17 +248,20 @@ impl OrderView {
     fn refund_done(&mut self, done: &RefundDone, at: Timestamp) {
         self.refunded = self.refunded.checked_add(done.amount).unwrap_or(self.refunded);
         self.mark(&done.tickets, "refunded");
-        if self.status == OrderStatus::Review {
-            self.status = self.before_review;
-        }
+        self.known(&ReviewOf::Refund { refund_id: done.refund_id.clone() });
         if let Some(refund) = self.refund(&done.refund_id) {
             (refund.status, refund.at) = ("done", at);
             refund.psp_reference.clone_from(&done.psp_reference);
         }
     }
 
+    /// What is known now ends the review about it; a review about another matter goes on.
+    fn known(&mut self, about: &ReviewOf) {
+        self.review.take_if(|open| open == about);
+    }
+
     fn review(&mut self, review: &ReviewOpened, at: Timestamp) {
-        (self.before_review, self.status) = (self.status, OrderStatus::Review);
+        self.review = Some(review.about.clone());
         match &review.about {
             ReviewOf::Payment { attempt } => self.payment(*attempt, "review", None, review.psp_code.clone(), at),
             ReviewOf::Refund { refund_id } => {

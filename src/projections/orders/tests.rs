@@ -1,4 +1,4 @@
-//! What do an order's and its seats' facts make of the rows?
+//! What do an order's facts make of the rows?
 
 use super::*;
 use crate::events::order::{self, Cancelled, Expired, OrderSeat};
@@ -117,8 +117,11 @@ fn give_back(name: &str, number: usize, tickets: &[usize]) -> (StreamId, Event) 
     ends(name, done)
 }
 
-fn review(name: &str) -> (StreamId, Event) {
-    let about = order::ReviewOf::Payment { attempt: 1 };
+/// About the first payment, or about a refund.
+fn review(name: &str, refund: Option<usize>) -> (StreamId, Event) {
+    let refund = refund.map(|number| RefundId::of(&order(name), number));
+    let payment = order::ReviewOf::Payment { attempt: 1 };
+    let about = refund.map_or(payment, |refund_id| order::ReviewOf::Refund { refund_id });
     ends(name, order::ReviewOpened { order_id: order(name), about, psp_code: None })
 }
 
@@ -204,7 +207,7 @@ fn a_purchase_and_its_refunds_are_told_step_by_step() {
 fn what_people_look_at_stands_as_before_once_they_have_ruled() {
     let failed = ends("p/a", order::Failed { order_id: order("p/a") });
     let statuses = |steps: &[Vec<(StreamId, Event)>]| told(steps).into_iter().map(|row| row.0).collect::<Vec<_>>();
-    let paying = || vec![vec![place("p/a", &["A-1-1"])], vec![attempt("p/a", 1)], vec![review("p/a")]];
+    let paying = || vec![vec![place("p/a", &["A-1-1"])], vec![attempt("p/a", 1)], vec![review("p/a", None)]];
     let yes = [paying(), vec![vec![rule("p/a"), capture("p/a", 1), complete("p/a", &["A-1-1"])]]].concat();
     assert_eq!(statuses(&yes)[2..], ["review", "completed"]);
     let no = [paying(), vec![vec![rule("p/a"), decline("p/a", 1)], vec![failed]]].concat();
@@ -212,8 +215,30 @@ fn what_people_look_at_stands_as_before_once_they_have_ruled() {
     // Money that came too late goes back, and the order stays as it is.
     let late = vec![vec![capture("p/a", 1), ask_back("p/a", 1, &[])], vec![give_back("p/a", 1, &[])]];
     assert_eq!(statuses(&[no, late].concat())[4..], ["failed", "failed", "failed"]);
-    let refunding = [yes, vec![vec![ask_back("p/a", 1, &[1])], vec![review("p/a")], vec![give_back("p/a", 1, &[1])]]];
-    assert_eq!(statuses(&refunding.concat())[4..], ["refunding", "review", "refunding"]);
+    let refunding = [yes, vec![vec![ask_back("p/a", 1, &[1])], vec![review("p/a", Some(1))]]].concat();
+    let other = vec![vec![capture("p/a", 1), ask_back("p/a", 2, &[])], vec![give_back("p/a", 2, &[])]];
+    let back = vec![vec![give_back("p/a", 1, &[1]), ends("p/a", order::Refunded { order_id: order("p/a") })]];
+    let seen = statuses(&[refunding, other, back].concat());
+    assert_eq!(seen[4..], ["refunding", "review", "review", "review", "refunded"], "another matter does not end it");
+}
+
+#[test]
+fn a_hold_may_run_out_while_people_look_at_money_that_came_too_late() {
+    let steps = |ended: (StreamId, Event)| {
+        vec![
+            vec![place("p/a", &["A-1-1"])],
+            vec![attempt("p/a", 1)],
+            vec![decline("p/a", 1)],
+            vec![capture("p/a", 1), ask_back("p/a", 1, &[])],
+            vec![review("p/a", Some(1))],
+            vec![expire("p/a")],
+            vec![ended],
+        ]
+    };
+    for ended in [rule("p/a"), give_back("p/a", 1, &[])] {
+        let seen: Vec<_> = told(&steps(ended)).into_iter().map(|row| row.0).collect();
+        assert_eq!(seen[3..], ["awaiting_payment", "review", "review", "expired"], "still to be looked at until then");
+    }
 }
 
 #[test]

@@ -98,6 +98,11 @@ impl Client {
         self.try_send(self.request(Method::POST, path).json(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        let sent = self.try_send(self.request(Method::PATCH, path).json(body)).await;
+        sent.unwrap_or_else(|| panic!("no answer to PATCH {path}"))
+    }
+
     /// A body as bytes, with the content type of JSON.
     pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.request(Method::POST, path).header("content-type", "application/json").body(body);
