@@ -45,6 +45,7 @@ pub struct Server {
     pub listen: String,
     pub admin_listen: String,
     pub node: String,
+    pub follow: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -64,6 +65,7 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: Secret,
+    pub prefix: String,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

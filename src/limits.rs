@@ -43,6 +43,10 @@ pub const SUPERSEDED_RETRIES: u32 = 5;
 
 /// An actor that nobody asked for that long leaves memory.
 pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
+/// Streams whose states a node that only follows keeps folded, and how long one is kept that nobody asks for, once there
+/// are that many.
+pub const SHADOWS: usize = 1_024;
+pub const SHADOW_IDLE: Duration = Duration::from_secs(60);
 /// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
 pub const ACTORS_AWAKE: usize = 400_000;
 /// A segment of a snapshot is due when the tail is longer than this.
@@ -88,6 +92,21 @@ pub const FOLLOW_RECENT: usize = 4_096;
 pub const READ_BATCH: usize = 1_000;
 /// Readings of the log that are kept for other followers at about the same place.
 pub const FOLLOW_CHUNKS: usize = 64;
+/// How often a node that writes nothing looks at the heads of the log. Hints only make it look sooner.
+pub const FOLLOW_POLL: Duration = Duration::from_millis(100);
+/// It looks how far a read model has come just as often while somebody waits for that, else every so many times.
+pub const CURSOR_LOOKS: u64 = 10;
+/// Partitions that it reads at once.
+pub const FOLLOW_PULLS: usize = 4;
+/// The least time between two hints of a node: what happens in between goes into the next one.
+pub const HINT_SPACING: Duration = Duration::from_millis(5);
+/// A call to the carrier of hints is given up after this, and after a failure it is left alone for that long.
+pub const HINT_CALL: Duration = Duration::from_secs(1);
+pub const HINT_PAUSE: Duration = Duration::from_secs(1);
+/// How often a silent listener makes sure that it is still heard.
+pub const HINT_PING: Duration = Duration::from_secs(5);
+/// Longer messages are no hints. A hint is up to 26 characters for each partition.
+pub const HINT_BYTES: usize = 32 << 10;
 /// Violations that an audit tells one by one; the rest is counted.
 pub const AUDIT_VIOLATIONS: usize = 1_000;
 

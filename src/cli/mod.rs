@@ -42,7 +42,7 @@ struct Global {
     /// postgres://… instead of the embedded log. Prefer ONSALE_DATABASE_URL: others can see arguments.
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// redis://… Understood, not used yet: there is one node.
+    /// redis://… Carries hints between nodes.
     #[arg(long, global = true, value_name = "URL")]
     redis_url: Option<String>,
     /// File with options, of the shape that `onsale config --defaults` prints.

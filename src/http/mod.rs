@@ -124,7 +124,7 @@ pub fn router(handles: Handles) -> Router {
     let (routes, mut document) = table().split_for_parts();
     document::complete(&mut document);
     let document = document.to_json().unwrap_or_default();
-    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone());
+    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone(), handles.follows);
     routes
         .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
         .with_state(Shared::new(handles, document))

@@ -92,6 +92,7 @@ async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
         roster: ROSTER,
+        keeping: runner::Keeping::Ours,
     });
     let processes = Processes::start(sagas::Parts {
         dispatch: engine.dispatch(),
@@ -114,6 +115,7 @@ async fn handles() -> Handles {
         readiness,
         metrics,
         stopping,
+        follows: false,
     }
 }
 
