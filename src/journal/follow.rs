@@ -48,6 +48,11 @@ impl Risen {
     }
 }
 
+/// As long as this is held, a partition that others write is read as soon as there is something.
+pub struct Interest {
+    _waits: watch::Receiver<Position>,
+}
+
 /// The node's tail reader. Cheap to clone.
 #[derive(Clone)]
 pub struct Follow {
@@ -132,6 +137,11 @@ impl Follow {
         if let Some(bell) = &self.inner.polled {
             bell.rung().await;
         }
+    }
+
+    /// Says that somebody follows this partition, for as long as it is held.
+    pub fn interest(&self, partition: Partition) -> Result<Interest, Fault> {
+        Ok(Interest { _waits: self.tail(partition)?.head.subscribe() })
     }
 
     /// Does anybody wait for news of this partition?

@@ -9,6 +9,7 @@ mod bad_input;
 mod commands;
 mod coupons;
 mod crash;
+mod follow;
 mod list_catalogue;
 mod list_coupons;
 mod list_orders;

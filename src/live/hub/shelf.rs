@@ -207,8 +207,12 @@ impl Inner {
                     // More happened meanwhile than a room may hold back: begin again from where the pump is now.
                 }
                 // Who was told of a new thing a moment ago may be here before the pump is.
-                None if !waited && self.follow.head(partition) > as_of => {
+                None if !waited => {
                     waited = true;
+                    self.follow.refresh().await;
+                    if self.follow.head(partition) <= as_of {
+                        return Err(Closed::Missing);
+                    }
                     self.caught_up(partition).await.map_err(failed)?;
                 }
                 None => return Err(Closed::Missing),
@@ -221,6 +225,7 @@ impl Inner {
     async fn pump(self: Arc<Self>, partition: Partition, mut cursor: Position) {
         let mut sweep = tokio::time::interval(limits::TOPIC_SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let _interest = self.follow.interest(partition);
         loop {
             // One reading at a time, and it is never dropped in the middle only because a sweep is due.
             let next = self.follow.next(partition, cursor);
