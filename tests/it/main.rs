@@ -25,5 +25,7 @@ mod psp;
 mod purchase_crash;
 mod sale;
 mod stores;
+mod storm;
 mod streams;
+mod streams_cut;
 mod support;

@@ -8,6 +8,7 @@ pub mod shop;
 pub mod sse;
 pub mod stage;
 pub mod wait;
+pub mod watcher;
 
 pub use http::Client;
 pub use server::{Kind, Server};
