@@ -334,6 +334,13 @@ pub const BENCH_RATE: u32 = 1_000_000;
 pub const BENCH_SECONDS: u32 = 86_400;
 /// Members that it signs tokens for.
 pub const BENCH_MEMBERS: u32 = 1_000_000;
+/// Stores whose feeds it watches, and watchers of them.
+pub const BENCH_TOPICS: u32 = 50_000;
+pub const BENCH_WATCHERS: u32 = 200_000;
+/// Commands of one of its measurements whose moments it keeps.
+pub const BENCH_COMMANDS: u64 = 20_000_000;
+/// The last frames reach their watchers within this, or they are lost.
+pub const BENCH_DELIVERY: Duration = Duration::from_secs(20);
 /// Seats that it puts on sale.
 pub const BENCH_SEATS: u32 = 20_000_000;
 /// Seats of one of its performances.

@@ -166,6 +166,7 @@ mod tests {
             "psp-simulator",
             "bench purchase",
             "bench sse",
+            "bench sse",
             "log stats",
             "log export",
             "log tail",

@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::line::Line;
-use super::machine::{Sample, Watched};
 use super::schedule::Timetable;
 use super::target::Target;
 use crate::cli::failure::Failure;
@@ -100,13 +99,13 @@ struct Course {
     due: Semaphore,
 }
 
-/// Runs the load to its end and samples the processes at both ends of the measurement.
-pub async fn run<W: Work>(
+/// Runs the load to its end, and takes a look at both ends of the measurement.
+pub async fn run<W: Work, T>(
     work: &Arc<W>,
     plan: Plan,
     target: &Target,
-    watched: &Watched,
-) -> Result<(Ran, Sample, Sample), Failure> {
+    look: impl Fn() -> T,
+) -> Result<(Ran, T, T), Failure> {
     let began = SystemClock.elapsed();
     let measured_from = began + plan.warm_up;
     let course = Arc::new(Course {
@@ -129,7 +128,7 @@ pub async fn run<W: Work>(
         std::thread::spawn(move || course.pace(Timetable::new(rate)))
     });
     tokio::time::sleep(plan.warm_up).await;
-    let before = watched.sample();
+    let before = look();
     let all = async {
         for connection in connections {
             // A connection that panicked has said so; the checks find what it left undone.
@@ -140,7 +139,7 @@ pub async fn run<W: Work>(
     let mut all = std::pin::pin!(all);
     let rest = course.end.saturating_sub(SystemClock.elapsed());
     let early = tokio::time::timeout(rest, all.as_mut()).await;
-    let after = watched.sample();
+    let after = look();
     let measured = SystemClock.elapsed().saturating_sub(measured_from);
     match early {
         Ok(ended) => ended?,

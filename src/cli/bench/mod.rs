@@ -11,6 +11,7 @@ mod machine;
 mod purchase;
 mod report;
 mod schedule;
+mod sse;
 mod tally;
 mod target;
 
@@ -30,6 +31,8 @@ pub struct Bench {
 enum Scenario {
     /// Members buy one seat each: they place an order and pay for it.
     Purchase(purchase::Purchase),
+    /// Watchers of payment feeds: how fast frames reach them, what idle ones cost, and whether each sees every frame once.
+    Sse(sse::Sse),
 }
 
 impl Bench {
@@ -38,6 +41,7 @@ impl Bench {
         let scenario = async {
             match self.scenario {
                 Scenario::Purchase(scenario) => scenario.run(global).await,
+                Scenario::Sse(scenario) => scenario.run(global).await,
             }
         };
         tokio::select! {

@@ -94,7 +94,7 @@ impl Purchase {
         };
         let crowd = Arc::new(self.crowd(&target, &plan).await?);
         let watched = target.watched().await;
-        let (ran, before, after) = load::run(&crowd, plan, &target, &watched).await?;
+        let (ran, before, after) = load::run(&crowd, plan, &target, || watched.sample()).await?;
 
         let mut report = Report::new("purchase", target.describe(), words(&plan))?;
         report.processes = watched.rows(&before, &after);

@@ -36,7 +36,7 @@ pub struct Place {
 }
 
 /// What a scenario needs of a node of our own.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// A payment provider that takes that many milliseconds for each call.
     pub provider: Option<u32>,
@@ -112,6 +112,10 @@ impl Target {
             watched.add_postgres(&url).await;
         }
         watched
+    }
+
+    pub fn has_follower(&self) -> bool {
+        self.follower.is_some()
     }
 
     /// In a few words, without secrets.
