@@ -332,6 +332,8 @@ pub const SIMULATOR_KEY_MEMORY: Duration = Duration::from_secs(15 * 86_400);
 pub const SIMULATOR_KEY_CHARS: usize = 300;
 /// Calls that it can show; older ones are counted only.
 pub const SIMULATOR_CALLS: usize = 100_000;
+/// Confirmations whose time it can tell; the time of older ones is forgotten.
+pub const SIMULATOR_TIMES: usize = 2_000_000;
 /// Connections to it at once.
 pub const SIMULATOR_CONNECTIONS: usize = 4_096;
 /// Webhooks waiting to be sent; beyond it they are lost, as they may be.
@@ -342,3 +344,29 @@ pub const SIMULATOR_WEBHOOK_TIME: Duration = Duration::from_secs(5);
 pub const SIMULATOR_RULES: usize = 10_000;
 /// The longest delay that a script may ask for, and how long "no answer" lasts.
 pub const SIMULATOR_SILENCE: Duration = Duration::from_secs(600);
+
+/// Connections of a load generator.
+pub const BENCH_CONNECTIONS: u32 = 10_000;
+/// Units of work a second that it may be asked for.
+pub const BENCH_RATE: u32 = 1_000_000;
+/// Seconds of one of its measurements.
+pub const BENCH_SECONDS: u32 = 86_400;
+/// Members that it signs tokens for.
+pub const BENCH_MEMBERS: u32 = 1_000_000;
+/// Stores whose feeds it watches, and watchers of them.
+pub const BENCH_TOPICS: u32 = 50_000;
+pub const BENCH_WATCHERS: u32 = 200_000;
+/// Commands of one of its measurements whose moments it keeps.
+pub const BENCH_COMMANDS: u64 = 20_000_000;
+/// The last frames reach their watchers within this, or they are lost.
+pub const BENCH_DELIVERY: Duration = Duration::from_secs(20);
+/// Seats that it puts on sale.
+pub const BENCH_SEATS: u32 = 20_000_000;
+/// Seats of one of its performances.
+pub const BENCH_HOUSE: u32 = 100_000;
+const _: () = assert!(BENCH_HOUSE as usize <= VENUE_SEATS, "its house is one that can be built");
+/// It gives up waiting for one answer after this.
+pub const BENCH_ANSWER: Duration = Duration::from_secs(30);
+const _: () = assert!(BENCH_ANSWER.as_secs() > REQUEST_TIME.as_secs(), "the node's own answer comes first");
+/// Files and connections that it has open besides those that it was asked for.
+pub const BENCH_DESCRIPTORS: u64 = 1_024;
