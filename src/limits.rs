@@ -121,8 +121,16 @@ pub const WATCHER_QUEUE: usize = 1_024;
 /// Bytes of those frames per topic.
 pub const WATCHER_QUEUE_BYTES: usize = 4 << 20;
 /// Frames handed to a watcher at once.
-pub const WATCHER_BURST: usize = 16;
-const _: () = assert!(WATCHER_BURST <= WATCHER_QUEUE && WATCHER_QUEUE <= RESUME_FRAMES, "a burst is part of the queue");
+pub const WATCHER_BURST: u64 = 32;
+/// Such handfuls of a topic that are kept for others at the same place.
+pub const WATCHER_BURSTS: usize = 4;
+/// Waking watchers costs each of them a write: a crowd is woken that much later for each of its members, up to the longest
+/// and from the shortest time that is worth a timer.
+pub const WATCHER_SPACING: Duration = Duration::from_micros(8);
+pub const WATCHER_SPACING_MAX: Duration = Duration::from_millis(20);
+pub const WATCHER_SPACING_MIN: Duration = Duration::from_millis(2);
+const _: () =
+    assert!(WATCHER_BURST as usize <= WATCHER_QUEUE && WATCHER_QUEUE <= RESUME_FRAMES, "a burst is part of the queue");
 /// Seat maps in memory on a node, watched or read a moment ago.
 pub const SEAT_MAPS: usize = 512;
 /// Records that wait for a topic while its state is loaded; beyond it, it is loaded anew.
