@@ -28,11 +28,11 @@ use crate::domain::coupon::Coupon;
 use crate::fault::Fault;
 use crate::http::{Check, Handles, Readiness};
 use crate::ids::{NodeId, StreamId, TaskId, Version};
-use crate::journal::open::{self, OpenError, Options, Role, Target};
+use crate::journal::open::{self, OpenError, Role, Target};
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
-use crate::live::Hub;
-use crate::live::hub::{HubParts, TaskLookup};
+use crate::live::hub::{HubParts, Options, TaskLookup};
+use crate::live::{Hub, Places};
 use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Runner, State};
@@ -44,6 +44,10 @@ pub use payments::payments;
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
 const HANDING_OVER: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    limits::GOODBYE_TIME.as_secs() + HANDING_OVER.as_secs() < limits::SHUTDOWN_TIME.as_secs(),
+    "every watcher is told"
+);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +134,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let engine = Engine::start(setup).await?;
     let (stop, watching) = (CancellationToken::new(), TaskTracker::new());
-    let hub = Hub::new(HubParts {
+    let parts = HubParts {
         journal: journal.clone(),
         follow: engine.follow(),
         lookup: Arc::new(CouponTasks(engine.dispatch())),
@@ -138,7 +142,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         entropy: entropy.clone(),
         stop: stop.clone(),
         tracker: watching.clone(),
-    });
+    };
+    let hub = Hub::with(parts, watchers(config, &node)?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -188,14 +193,35 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         Some(admin) => {
             let text = get(move || async move { metrics.render() });
             let own = Router::new().route("/metrics", text);
-            listeners.push(tokio::spawn(http::serve(admin, own, stop.clone())));
+            listeners.push(tokio::spawn(http::serve(
+                admin,
+                own,
+                terms(config, limits::ADMIN_CONNECTIONS),
+                stop.clone(),
+            )));
             // The numbers have an address of their own now; here they are no longer to be had.
             Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
         }
     };
-    listeners.push(tokio::spawn(http::serve(listener, public, stop.clone())));
+    listeners.push(tokio::spawn(http::serve(listener, public, terms(config, config.sse.connections()), stop.clone())));
     tracing::info!(%node, %address, "ready");
     Ok(Running { address, keys, engine, hub, watching, stop, listeners })
+}
+
+/// What the hub is told of the operator's choices.
+fn watchers(config: &Config, node: &NodeId) -> Result<Options, ConfigError> {
+    let sse = &config.sse;
+    let places = Places {
+        per_node: sse.max_per_node,
+        per_account: sse.max_per_account,
+        per_address: sse.max_per_address,
+        uncounted: sse.uncounted()?,
+    };
+    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence: None })
+}
+
+fn terms(config: &Config, connections: usize) -> http::Terms {
+    http::Terms { connections, stalled: config.sse.stalled() }
 }
 
 impl Running {
@@ -259,7 +285,7 @@ pub fn chosen_partitions(config: &Config) -> Option<u16> {
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {
-    let options = Options { partitions: chosen_partitions(config), ..Options::new(role) };
+    let options = open::Options { partitions: chosen_partitions(config), ..open::Options::new(role) };
     open::open(&target(config), options).await
 }
 

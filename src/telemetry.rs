@@ -64,6 +64,9 @@ metrics_table! {
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
+    WATCHERS_REFUSED = "onsale_watchers_refused_total", Counter, Count, "Streams that were not opened, by `why` (node, account, address: too many are open there; topics: too many different ones).";
+    SSE_CUT = "onsale_sse_cut_total", Counter, Count, "Streams that were cut, by `why` (stalled: took nothing for too long; vanished: acknowledged nothing for too long; fault: ours).";
+    HTTP_CUT = "onsale_http_cut_total", Counter, Count, "Connections that were cut while they got another answer than a stream, by `why` (stalled, vanished).";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
     PROJECTION_EVENTS = "onsale_projection_events_total", Counter, Count, "Events that concerned a read model and were applied, by `projection`.";
     PROJECTION_LAG = "onsale_projection_lag_seconds", Histogram, Seconds, "From the writing of the oldest event of a batch to its rows, by `projection`.";

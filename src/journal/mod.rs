@@ -24,6 +24,7 @@ pub mod lane;
 pub mod memory;
 pub mod open;
 pub mod postgres;
+pub mod presence;
 pub mod rows;
 pub mod sqlite;
 mod units;

@@ -26,7 +26,7 @@ pub fn read(bytes: &Bytes) -> Seen {
 impl Watch {
     /// All that there is for it by now, as a client reads it.
     pub async fn drain(&mut self) -> Vec<Seen> {
-        self.drain_now().await.iter().filter(|bytes| !bytes.starts_with(b"retry")).map(read).collect()
+        self.drain_now().await.iter().filter(|bytes| bytes.windows(6).any(|w| w == b"data: ")).map(read).collect()
     }
 }
 
