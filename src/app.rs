@@ -143,7 +143,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
-    let hub = Hub::with(parts, watchers(config, &node)?);
+    let hub = Hub::with(parts, watchers(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -209,7 +209,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 }
 
 /// What the hub is told of the operator's choices.
-fn watchers(config: &Config, node: &NodeId) -> Result<Options, ConfigError> {
+async fn watchers(config: &Config, node: &NodeId) -> Result<Options, StartError> {
     let sse = &config.sse;
     let places = Places {
         per_node: sse.max_per_node,
@@ -217,7 +217,8 @@ fn watchers(config: &Config, node: &NodeId) -> Result<Options, ConfigError> {
         per_address: sse.max_per_address,
         uncounted: sse.uncounted()?,
     };
-    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence: None })
+    let presence = open::presence(&target(config)).await?;
+    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
 }
 
 fn terms(config: &Config, connections: usize) -> http::Terms {

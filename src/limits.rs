@@ -143,6 +143,13 @@ pub const GOODBYE_PACE: Duration = Duration::from_millis(1);
 /// They come back after a time between these, in milliseconds.
 pub const GOODBYE_RETRY_MILLIS_MIN: u64 = 1_000;
 pub const GOODBYE_RETRY_MILLIS_MAX: u64 = 5_000;
+/// How often a node tells the others who is connected to it, how long that counts, and when a silent node is swept away.
+pub const PRESENCE_ROUND: Duration = Duration::from_secs(3);
+pub const PRESENCE_GOOD: Duration = Duration::from_secs(10);
+pub const PRESENCE_GONE: Duration = Duration::from_secs(60);
+const _: () = assert!(PRESENCE_GOOD.as_secs() > 2 * PRESENCE_ROUND.as_secs(), "one lost word makes no display vanish");
+/// Displays that a node tells the others of.
+pub const DISPLAYS_SHARED: usize = 10_000;
 /// Displays of a store that its owner is told, the longest connected ones first.
 pub const DISPLAYS_TOLD: usize = 1_000;
 /// Boards (rankings) that are watched at once, and how often each is computed.

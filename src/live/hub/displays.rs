@@ -1,4 +1,5 @@
-//! Which displays follow a store, since when, and what was the last thing they were sent? The list of this node.
+//! Which displays follow a store, since when, and what was the last thing they were sent? The list of this node, which it
+//! tells the others.
 //!
 //! What is sent is read off the bytes on their way out, so that it holds for missed and for new frames alike. Whether a
 //! screen has shown it, nobody here can know.
@@ -7,9 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::ids::{LogPosition, NodeId, StoreId};
 pub use crate::journal::presence::Display;
+use crate::journal::presence::Presence;
+use crate::limits;
 
 /// A display, and to which node it is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +49,36 @@ impl Displays {
         connected.stores.get(store).into_iter().flat_map(BTreeMap::values).map(|one| one.lock().clone()).collect()
     }
 
-    pub fn all(&self) -> Vec<Display> {
+    fn all(&self) -> Vec<Display> {
         let connected = self.0.lock();
         connected.stores.values().flat_map(BTreeMap::values).map(|one| one.lock().clone()).collect()
+    }
+}
+
+/// Tells the other nodes of this node's displays until `stop`, and then that there are none any more.
+pub(super) async fn tell(displays: Displays, node: NodeId, presence: Arc<dyn Presence>, stop: CancellationToken) {
+    let mut round = interval(limits::PRESENCE_ROUND);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A node of this name that ran before may have left something.
+    let mut said = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = round.tick() => {}
+        }
+        let mut all = displays.all();
+        all.truncate(limits::DISPLAYS_SHARED);
+        if all.is_empty() && !said {
+            continue;
+        }
+        match presence.say(&node, &all).await {
+            Ok(()) => said = !all.is_empty(),
+            Err(fault) => tracing::debug!(%fault, "other nodes do not hear of our displays just now"),
+        }
+    }
+    if said && let Err(fault) = presence.say(&node, &[]).await {
+        tracing::debug!(%fault, "other nodes find out by themselves that our displays are gone");
     }
 }
 
@@ -89,6 +121,7 @@ fn last_id(bytes: &[u8]) -> Option<LogPosition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
     use crate::ids::{AccountId, Partition, Position};
     use crate::timestamp::Timestamp;
 
@@ -121,5 +154,51 @@ mod tests {
         assert_eq!((displays.of(&StoreId::new("a")).len(), displays.all().len()), (0, 1));
         drop(other);
         assert_eq!(displays.0.lock().stores.len(), 0, "nothing is remembered");
+    }
+
+    /// Remembers what was said last; fails now and then.
+    #[derive(Default)]
+    struct Board {
+        said: Mutex<Vec<(NodeId, Vec<Display>)>>,
+        failing: std::sync::atomic::AtomicBool,
+    }
+
+    #[async_trait::async_trait]
+    impl Presence for Board {
+        async fn say(&self, node: &NodeId, displays: &[Display]) -> Result<(), Fault> {
+            if self.failing.load(std::sync::atomic::Ordering::SeqCst) {
+                return Err(Fault::unavailable("not now"));
+            }
+            self.said.lock().push((node.clone(), displays.to_vec()));
+            Ok(())
+        }
+
+        async fn others(&self, _: &NodeId, _: &StoreId, _: usize) -> Result<Vec<(NodeId, Display)>, Fault> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_hear_of_it_in_every_round_and_at_the_end() {
+        let (displays, board, stop) = (Displays::default(), Arc::new(Board::default()), CancellationToken::new());
+        let telling = tokio::spawn(tell(displays.clone(), NodeId::new("n"), board.clone(), stop.clone()));
+        let rounds = async |count: u32| tokio::time::sleep(limits::PRESENCE_ROUND * count).await;
+        rounds(3).await;
+        let counts = |board: &Board| board.said.lock().iter().map(|(_, all)| all.len()).collect::<Vec<_>>();
+        assert_eq!(counts(&board), [0], "once, for what an earlier run may have left");
+        let one = displays.connect(display("a", "x"));
+        rounds(2).await;
+        assert_eq!(counts(&board), [0, 1, 1]);
+        board.failing.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(one);
+        rounds(2).await;
+        board.failing.store(false, std::sync::atomic::Ordering::SeqCst);
+        rounds(3).await;
+        assert_eq!(counts(&board), [0, 1, 1, 0], "what could not be said is said later, and then no more");
+        let _two = displays.connect(display("a", "x"));
+        rounds(1).await;
+        stop.cancel();
+        telling.await.expect("it ends");
+        assert_eq!(counts(&board), [0, 1, 1, 0, 1, 0]);
     }
 }

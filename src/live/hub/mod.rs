@@ -159,6 +159,9 @@ impl Hub {
         let stop = stop.child_token();
         let boards = Boards::new(stop.clone(), tracker.clone());
         let (seating, displays) = (Seating::new(places), Displays::default());
+        if let Some(presence) = &presence {
+            tracker.spawn(displays::tell(displays.clone(), node.clone(), presence.clone(), stop.clone()));
+        }
         Self {
             inner: Arc::new(Inner {
                 journal,

@@ -45,13 +45,15 @@ async fn a_node_has_so_many_places_and_says_when_to_ask_again() {
     assert!(world.hub.seat(&nobody).is_ok());
 }
 
+/// Payments and cancellations missed, the age of the latest, and what is told of it: its amount, and `skipped`.
+type Row = (&'static str, &'static [Missed], Duration, Option<(u64, u64)>);
+
 /// What a display is given when it comes back: by the age of the latest payment, and by how many it has missed.
 #[tokio::test]
 async fn a_display_is_shown_the_latest_only_while_it_is_fresh() {
     let window = Duration::from_secs(7);
     let moment = Duration::from_millis(1);
-    // Payments and cancellations missed, the age of the latest, and what is told: its amount with `skipped`.
-    let table: [(&str, &[Missed], Duration, Option<(u64, u64)>); 8] = [
+    let table: [Row; 8] = [
         ("none missed", &[], Duration::ZERO, None),
         ("one", &[Missed::Payment(2)], Duration::ZERO, Some((1_002, 0))),
         ("one, to the millisecond", &[Missed::Payment(2)], window, Some((1_002, 0))),
