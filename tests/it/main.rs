@@ -26,3 +26,5 @@ mod sale;
 mod stores;
 mod streams;
 mod support;
+mod watchers;
+mod watchers_gone;

@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod lists;
+pub mod raw;
 pub mod server;
 pub mod shop;
 pub mod sse;
