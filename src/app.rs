@@ -29,12 +29,12 @@ use crate::gateways::hints::Channel;
 use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::follow::{Follow, Risen};
-use crate::journal::open::{self, OpenError, Options, Role, Target};
+use crate::journal::open::{self, OpenError, Role, Target};
 use crate::journal::poll::Poll;
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
-use crate::live::Hub;
-use crate::live::hub::{HubParts, TaskLookup};
+use crate::live::hub::{HubParts, Options, TaskLookup};
+use crate::live::{Hub, Places};
 use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Keeping, Runner};
@@ -47,6 +47,10 @@ pub use payments::payments;
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
 const HANDING_OVER: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    limits::GOODBYE_TIME.as_secs() + HANDING_OVER.as_secs() < limits::SHUTDOWN_TIME.as_secs(),
+    "every watcher is told"
+);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +134,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let Log { dispatch, follow, engine } = log;
     let lost = engine.as_ref().map_or_else(CancellationToken::new, Engine::lost);
-    let hub = Hub::new(HubParts {
+    let parts = HubParts {
         journal: journal.clone(),
         follow: follow.clone(),
         lookup: Arc::new(CouponTasks(dispatch.clone())),
@@ -138,7 +142,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         entropy: entropy.clone(),
         stop: stop.clone(),
         tracker: watching.clone(),
-    });
+    };
+    let hub = Hub::with(parts, watchers(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -190,12 +195,17 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         Some(admin) => {
             let text = get(move || async move { metrics.render() });
             let own = Router::new().route("/metrics", text);
-            listeners.push(tokio::spawn(http::serve(admin, own, stop.clone())));
+            listeners.push(tokio::spawn(http::serve(
+                admin,
+                own,
+                terms(config, limits::ADMIN_CONNECTIONS),
+                stop.clone(),
+            )));
             // The numbers have an address of their own now; here they are no longer to be had.
             Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
         }
     };
-    listeners.push(tokio::spawn(http::serve(listener, public, stop.clone())));
+    listeners.push(tokio::spawn(http::serve(listener, public, terms(config, config.sse.connections()), stop.clone())));
     tracing::info!(%node, %address, "ready");
     Ok(Running { address, keys, engine, lost, hub, watching, stop, listeners })
 }
@@ -269,6 +279,23 @@ fn hints(config: &Config) -> Result<Option<Channel>, StartError> {
     channel.map_err(|wrong| ConfigError::new("redis.url", wrong.to_string()).into())
 }
 
+/// What the hub is told of the operator's choices.
+async fn watchers(config: &Config, node: &NodeId) -> Result<Options, StartError> {
+    let sse = &config.sse;
+    let places = Places {
+        per_node: sse.max_per_node,
+        per_account: sse.max_per_account,
+        per_address: sse.max_per_address,
+        uncounted: sse.uncounted()?,
+    };
+    let presence = open::presence(&target(config)).await?;
+    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
+}
+
+fn terms(config: &Config, connections: usize) -> http::Terms {
+    http::Terms { connections, stalled: config.sse.stalled() }
+}
+
 impl Running {
     /// Stops accepting, lets requests finish within their grace, hands the lease back.
     pub async fn shutdown(self) {
@@ -331,7 +358,7 @@ pub fn chosen_partitions(config: &Config) -> Option<u16> {
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {
-    let options = Options { partitions: chosen_partitions(config), ..Options::new(role) };
+    let options = open::Options { partitions: chosen_partitions(config), ..open::Options::new(role) };
     open::open(&target(config), options).await
 }
 

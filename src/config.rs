@@ -11,7 +11,10 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+pub use self::sse::Sse;
 use crate::limits;
+
+mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
 pub const DEFAULTS: &str = include_str!("../onsale.default.toml");
@@ -37,6 +40,7 @@ pub struct Config {
     pub psp: Psp,
     pub log: Log,
     pub auth: Auth,
+    pub sse: Sse,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -248,6 +252,7 @@ impl Config {
                 "auth.access_key and auth.ticket_key are set together or not at all".to_owned(),
             );
         }
+        self.sse.checked()?;
         Ok(self)
     }
 }

@@ -144,15 +144,49 @@ pub const SEAT_MAP_WAIT: Duration = Duration::from_secs(2);
 /// Cut watchers come back after a time between these, in milliseconds.
 pub const RETRY_MILLIS_MIN: u64 = 2_000;
 pub const RETRY_MILLIS_MAX: u64 = 5_000;
-/// Watchers on one node.
+/// Watchers on one node, whatever an operator says. Each has a connection of its own.
 pub const WATCHERS: usize = 50_000;
+/// Connections of a node besides those that its watchers may take: the requests of the sale itself.
+pub const REQUEST_CONNECTIONS: usize = 4_000;
+/// Who finds no place is told to ask again after a time between these.
+pub const PLACE_RETRY_MIN: Duration = Duration::from_secs(3);
+pub const PLACE_RETRY_MAX: Duration = Duration::from_secs(12);
+/// A client that acknowledges nothing for so long is gone; heartbeats see to it that there is always something.
+pub const VANISHED_TIME: Duration = Duration::from_secs(30);
+const _: () = assert!(VANISHED_TIME.as_secs() + HEARTBEAT_SSE.as_secs() <= 45, "found within 45 s");
+/// The operating system asks a silent client whether it is there after so long, and so often until `VANISHED_TIME`.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+pub const KEEPALIVE_PROBES: u32 = 3;
+pub const KEEPALIVE_BETWEEN: Duration = Duration::from_secs(10);
+const _: () =
+    assert!(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_PROBES as u64 * KEEPALIVE_BETWEEN.as_secs() <= 45, "as soon");
+/// Bytes of one connection that the operating system keeps before they are on their way. More would be older frames.
+pub const UNSENT_BYTES: u32 = 128 << 10;
+/// A client that takes no byte for so many seconds is cut, within the operator's choice.
+pub const STALLED_SECONDS_MAX: u64 = VANISHED_TIME.as_secs();
+/// When a node stops, its watchers are told so over that time, so much of it for each.
+pub const GOODBYE_TIME: Duration = Duration::from_secs(4);
+pub const GOODBYE_PACE: Duration = Duration::from_millis(1);
+/// They come back after a time between these, in milliseconds.
+pub const GOODBYE_RETRY_MILLIS_MIN: u64 = 1_000;
+pub const GOODBYE_RETRY_MILLIS_MAX: u64 = 5_000;
+/// How often a node tells the others who is connected to it, how long that counts, and when a silent node is swept away.
+pub const PRESENCE_ROUND: Duration = Duration::from_secs(3);
+pub const PRESENCE_GOOD: Duration = Duration::from_secs(10);
+pub const PRESENCE_GONE: Duration = Duration::from_secs(60);
+const _: () = assert!(PRESENCE_GOOD.as_secs() > 2 * PRESENCE_ROUND.as_secs(), "one lost word makes no display vanish");
+/// Displays that a node tells the others of.
+pub const DISPLAYS_SHARED: usize = 10_000;
+/// Displays of a store that its owner is told, the longest connected ones first.
+pub const DISPLAYS_TOLD: usize = 1_000;
 /// Boards (rankings) that are watched at once, and how often each is computed.
 pub const BOARDS: usize = 128;
 pub const BOARD_ROUND: Duration = Duration::from_secs(1);
 /// Comment lines keep gateways from cutting idle streams.
 pub const HEARTBEAT_SSE: Duration = Duration::from_secs(15);
-/// A store's missed payment older than that means nothing at a counter.
+/// A store's missed payment older than that means nothing at a counter; what an operator may choose, in seconds.
 pub const STORE_RESUME_WINDOW: Duration = Duration::from_secs(40);
+pub const STORE_RESUME_SECONDS_MAX: u64 = 3_600;
 
 /// A reading waits that long for the position that it named.
 pub const READ_WAIT: Duration = Duration::from_secs(2);
@@ -241,8 +275,8 @@ pub const VENUE_BODY_BYTES: usize = 2 << 20;
 /// Of a body that is too large, so much is read (and for so long) to let its sender hear the answer.
 pub const DISCARDED_BYTES: usize = 4 << 20;
 pub const DISCARDING_TIME: Duration = Duration::from_secs(1);
-/// Open connections of a node.
-pub const CONNECTIONS: usize = 20_000;
+/// Open connections of an address that shows no streams.
+pub const ADMIN_CONNECTIONS: usize = 64;
 /// Grace for running requests after SIGTERM.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
 

@@ -64,6 +64,9 @@ metrics_table! {
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
+    WATCHERS_REFUSED = "onsale_watchers_refused_total", Counter, Count, "Streams that were not opened, by `why` (node, account, address: too many are open there; topics: too many different ones).";
+    SSE_CUT = "onsale_sse_cut_total", Counter, Count, "Streams that were cut, by `why` (stalled: took nothing for too long; vanished: acknowledged nothing for too long; fault: ours).";
+    HTTP_CUT = "onsale_http_cut_total", Counter, Count, "Connections that were cut while they got another answer than a stream, by `why` (stalled, vanished).";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
     FOLLOW_LAG = "onsale_follow_lag_seconds", Histogram, Seconds, "On a node that follows: from the writing of an event to its arrival here, by what made it look (`by`: hint, poll). Clocks of two machines.";
     HINTS = "onsale_hints_total", Counter, Count, "Hints between nodes, by `result` (sent, unsent: there was no carrier; news, stale, junk: as they were heard).";

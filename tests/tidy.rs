@@ -76,6 +76,11 @@ const ONE_ENGINE: &[(&str, &[&str], &str)] = &[
         &["node_renew.sql", "nodes_fresh.sql"],
         "a file has a lock of the system, which neither runs out nor outlives its process",
     ),
+    (
+        "src/journal/postgres",
+        &["presence_others.sql", "presence_say.sql"],
+        "a file has one node, and nobody to tell who is connected to it",
+    ),
     ("src/journal/postgres", &["settings.sql"], "we set up a file ourselves, but find a server as its operator did"),
 ];
 

@@ -17,6 +17,21 @@ pub enum Role {
     Display,
 }
 
+impl Role {
+    /// As in tokens.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Seller => "seller",
+            Self::Counsellor => "counsellor",
+            Self::Admin => "admin",
+            Self::Pos => "pos",
+            Self::Display => "display",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub account: AccountId,

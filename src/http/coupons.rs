@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Anyone, Ask, At, Body, By, Checks, Input, Members, Params, Prefer, Sellers, Watcher, Whole};
-use super::streams::{self, Stopping, Wish};
+use super::streams::{self, Entrance, Wish};
 use crate::actors::Dispatch;
 use crate::auth::{Principal, Role};
 use crate::domain::coupon::{Command, Coupon, Create, State as Coupons};
@@ -320,9 +320,9 @@ pub async fn task_events(
     headers: HeaderMap,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     let wish = Wish::of(&headers, &params)?;
     admit(&dispatch, &id, &who).await?;
-    streams::open(&hub, stopping, Topic::CouponTask(id), wish.resume(), wish.heartbeat).await
+    streams::open(&hub, entrance.of(&who), Topic::CouponTask(id), wish.resume(), wish.heartbeat).await
 }

@@ -16,7 +16,7 @@ use crate::actors::CommandError;
 use crate::auth::TokenError;
 use crate::domain::Refusal;
 use crate::fault::Fault;
-use crate::live::WatchError;
+use crate::live::{Bound, WatchError};
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal $title:literal $help:literal;)+) => {
@@ -98,10 +98,11 @@ codes! {
     AmountMismatch "amount-mismatch" 422 "Another amount is to be paid" "`expected` is the order's amount. Nothing was taken.";
     PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
+    TooManyStreams "too-many-streams" 429 "Too many open streams" "This account or this address (`per` says which) has as many open streams as it may. Close one, or try again after Retry-After.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
     Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
     PaymentsUnavailable "payments-unavailable" 503 "Payments cannot be taken just now" "No payment provider is configured, or too many payments wait for it. Nothing was taken; the hold goes on to its deadline.";
-    TooManyWatchers "too-many-watchers" 503 "Too many open streams" "Try again after Retry-After.";
+    TooManyWatchers "too-many-watchers" 503 "Too many open streams" "This node cannot take more streams. Try again after Retry-After, or on another node.";
     Unavailable "unavailable" 503 "Not available just now" "Nothing was done. Try again after Retry-After.";
     NotOwner "not-owner" 503 "Not served by this node" "Nothing was done. Try again after Retry-After, or on another node.";
     ReadBehind "read-behind" 503 "Not that far yet" "The log has not reached `min_position` in time. Try again after Retry-After.";
@@ -336,6 +337,13 @@ pub fn not_watched(error: WatchError) -> Option<Problem> {
         WatchError::NotFound => Some(Problem::not_found()),
         WatchError::Full => {
             Some(Problem::new(Code::TooManyWatchers, "too many open streams").retry(Duration::from_secs(5)))
+        }
+        WatchError::NoPlace { bound: Bound::Node, retry_after } => {
+            Some(Problem::new(Code::TooManyWatchers, "this node has as many open streams as it may").retry(retry_after))
+        }
+        WatchError::NoPlace { bound: bound @ (Bound::Account | Bound::Address), retry_after } => {
+            let detail = format!("this {} has as many open streams as it may", bound.as_str());
+            Some(Problem::new(Code::TooManyStreams, detail).with("per", json!(bound.as_str())).retry(retry_after))
         }
         WatchError::Over => None,
         WatchError::Failed(fault) => Some(fault.into()),

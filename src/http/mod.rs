@@ -14,8 +14,10 @@ pub mod streams;
 mod accounts;
 mod admin;
 mod coupons;
+mod displays;
 mod document;
 mod gate;
+mod line;
 mod lists;
 mod orders;
 mod payments;
@@ -40,7 +42,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use ops::{Check, Readiness};
-pub use server::serve;
+pub use server::{Terms, serve};
 pub use state::Handles;
 
 use {error::Problem, state::Shared};
@@ -99,6 +101,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::record, lists::store_payments::list))
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
+        .routes(routes!(displays::list))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
         .routes(routes!(gate::keys))

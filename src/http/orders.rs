@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Anyone, Ask, At, Body, Buyers, By, Cancellers, Checks, Input, Params, Prefer, Watcher};
-use super::streams::{self, Stopping, Wish};
+use super::streams::{self, Entrance, Wish};
 use crate::actors::{Dispatch, Outcome};
 use crate::auth::{Principal, Role};
 use crate::domain::order::{Cancel, Command, Order, Place};
@@ -237,11 +237,11 @@ pub async fn events(
     params: Params,
     headers: HeaderMap,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     let wish = Wish::of(&headers, &params)?;
     visible(&hub, &id, &who).await?;
-    streams::open(&hub, stopping, Topic::Order(id), wish.resume(), wish.heartbeat).await
+    streams::open(&hub, entrance.of(&who), Topic::Order(id), wish.resume(), wish.heartbeat).await
 }
 
 #[utoipa::path(post, path = "/v1/orders/{id}/cancel", tag = "orders", params(("id" = String, Path,)),

@@ -12,7 +12,7 @@ use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem};
 use super::extract::{Listing, Params};
 use super::lists::shows::day;
-use super::streams::{self, Stopping};
+use super::streams::{self, Entrance};
 use crate::actors::Dispatch;
 use crate::fault::Fault;
 use crate::ids::{Partition, PerformanceId, ShowId};
@@ -134,7 +134,7 @@ pub async fn sold_out_events(
     params: Params,
     State(reads): State<Reads>,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     let (date, limit) = (date(&params)?, limits::LIST_DEFAULT);
     let name = format!("sold-out/{date}");
@@ -145,7 +145,7 @@ pub async fn sold_out_events(
             frame::event("ranking", None, &sold_out_now(&*build, &date, limit).await?)
         })
     });
-    streams::open_board(&hub, stopping, &name, source, heartbeat(&params)?)
+    streams::open_board(&hub, entrance, &name, source, heartbeat(&params)?)
 }
 
 #[utoipa::path(get, path = "/v1/rankings/shows/events", tag = "rankings",
@@ -156,7 +156,7 @@ pub async fn shows_events(
     State(reads): State<Reads>,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     let (window, limit) = (window(&params)?, limits::LIST_DEFAULT);
     let name = format!("shows/{}", window.as_str());
@@ -167,5 +167,5 @@ pub async fn shows_events(
             frame::event("ranking", None, &shows_now(&*build, window, dispatch.at(Partition(0)), limit).await?)
         })
     });
-    streams::open_board(&hub, stopping, &name, source, heartbeat(&params)?)
+    streams::open_board(&hub, entrance, &name, source, heartbeat(&params)?)
 }

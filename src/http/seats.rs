@@ -15,7 +15,7 @@ use super::answer::{Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{At, Params};
 use super::performances;
-use super::streams::{self, Stopping, Wish};
+use super::streams::{self, Entrance, Wish};
 use crate::actors::Dispatch;
 use crate::domain::performance::Terms;
 use crate::fault::Fault;
@@ -140,9 +140,9 @@ pub async fn events(
     headers: HeaderMap,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     let wish = Wish::of(&headers, &params)?;
     performances::load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
-    streams::open(&hub, stopping, Topic::Seats(id), wish.resume(), wish.heartbeat).await
+    streams::open(&hub, entrance, Topic::Seats(id), wish.resume(), wish.heartbeat).await
 }

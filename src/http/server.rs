@@ -1,4 +1,5 @@
 //! How do bytes become requests? The accept loop: bounded connections, bounded headers, and an orderly end.
+//! `line` is one connection.
 //!
 //! axum's own loop sets no timer for headers, so a client could hold a connection for ever by sending one byte a minute.
 
@@ -7,30 +8,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
+use super::line::{self, Line, Peer};
 use crate::{limits, telemetry};
 
+/// How many clients, and how patient with them?
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub connections: usize,
+    /// A client that takes no byte of its answer for so long is cut.
+    pub stalled: Duration,
+}
+
 /// Serves until `shutdown`, then stops accepting, lets requests that run finish, and cuts what is left.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+pub async fn serve(listener: TcpListener, router: Router, terms: Terms, shutdown: CancellationToken) {
+    let places = Arc::new(Semaphore::new(terms.connections));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, terms) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let connection = connection(stream, router.clone(), shutdown.clone(), cut.clone());
+            Ok((line, place)) => {
+                let connection = connection(line, router.clone(), shutdown.clone(), cut.clone());
                 let open = metrics::gauge!(telemetry::HTTP_CONNECTIONS);
                 tasks.spawn(async move {
                     open.increment(1.0);
@@ -52,12 +64,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 }
 
 /// Takes a place before it takes a connection: beyond the limit, clients wait in the kernel's queue.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    terms: Terms,
+) -> io::Result<((Line, Arc<Peer>), OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    // Small answers must not wait for the client's acknowledgement of the one before.
-    stream.set_nodelay(true)?;
-    Ok((stream, place))
+    let (socket, from) = listener.accept().await?;
+    line::watch_over(&socket)?;
+    let peer = Arc::new(Peer::new(from.ip().to_canonical()));
+    Ok(((Line::new(socket, peer.clone(), terms.stalled), peer), place))
 }
 
 /// A client that is gone already costs nothing; no descriptors left means that others must go first.
@@ -69,7 +85,16 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken, cut: CancellationToken) {
+async fn connection(
+    (line, peer): (Line, Arc<Peer>),
+    router: Router,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+) {
+    let router = router.map_request(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        request
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -77,7 +102,7 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
         .max_headers(limits::HEADERS)
         .max_buf_size(limits::HEADER_BYTES)
         .keep_alive(true);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let served = builder.serve_connection(TokioIo::new(line), TowerToHyperService::new(router));
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
@@ -100,6 +125,9 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const TERMS: Terms = Terms { connections: 100, stalled: Duration::from_secs(30) };
 
     struct Running {
         address: std::net::SocketAddr,
@@ -116,7 +144,7 @@ mod tests {
             "slow but finished"
         };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", get(slow));
-        let task = tokio::spawn(serve(listener, router, shutdown.clone()));
+        let task = tokio::spawn(serve(listener, router, TERMS, shutdown.clone()));
         Running { address, shutdown, task }
     }
 

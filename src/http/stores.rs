@@ -13,13 +13,13 @@ use super::extract::{
     Ask, At, At2, Body, By, Checks, Counters, Gate, Input, ListOf, Listing, Params, Sellers, StoreWatchers, Watcher,
     Whole, require_role,
 };
-use super::streams::{self, Stopping, Wish};
+use super::streams::{self, Entrance, Wish};
 use crate::actors::Dispatch;
 use crate::auth::{Principal, Role};
 use crate::domain::store::{Command, RecordPayment, Store};
 use crate::events::StoreEvent;
 use crate::ids::{AccountId, LogPosition, PaymentId, StoreId, StreamId};
-use crate::live::{Hub, Resume, Topic};
+use crate::live::{Hub, Resume};
 use crate::money::Amount;
 use crate::projections::reads::Reads;
 use crate::projections::stores::{self, StoreRow};
@@ -213,14 +213,14 @@ pub async fn events(
     headers: HeaderMap,
     State(dispatch): State<Dispatch>,
     State(hub): State<Hub>,
-    State(stopping): State<Stopping>,
+    entrance: Entrance,
 ) -> Answered {
     require_role(&who, StoreWatchers::ROLES)?;
     let wish = Wish::of(&headers, &params)?;
     let all = params.word("resume", &[("latest", false), ("all", true)])?.unwrap_or(false);
     admit(&dispatch, &id, &who).await?;
     let resume = wish.last.map_or(Resume::Fresh, if all { Resume::AllAfter } else { Resume::LatestAfter });
-    streams::open(&hub, stopping, Topic::Store(id), resume, wish.heartbeat).await
+    streams::open_display(&hub, entrance, (id, &who), resume, wish).await
 }
 
 /// The store's own devices, its owner and admins.

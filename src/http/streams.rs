@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -17,12 +18,13 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem, not_watched};
 use super::extract::{Anyone, Body as Sent, By, Checks, Input, Params};
-use crate::auth::Tickets;
+use super::line::Peer;
+use crate::auth::{Principal, Tickets};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::ids::LogPosition;
+use crate::ids::{AccountId, LogPosition, StoreId};
 use crate::limits;
-use crate::live::{BoardWatch, Heartbeat, Hub, Resume, Source, Topic, Watch};
+use crate::live::{self, BoardWatch, Heartbeat, Hub, Resume, Seat, Topic, Visitor, Watch};
 
 /// The end of all streams when the node stops.
 #[derive(Clone, Debug)]
@@ -57,10 +59,70 @@ pub fn last_event_id(headers: &HeaderMap, params: &Params) -> Result<Option<LogP
     text.map(|text| LogPosition::parse(text).ok_or_else(junk)).transpose()
 }
 
+/// What a stream needs besides what is watched: who comes from where, and the word that the node stops.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    stop: CancellationToken,
+    peer: Option<Arc<Peer>>,
+    account: Option<AccountId>,
+}
+
+impl Entrance {
+    /// A stream that asked for a name.
+    #[must_use]
+    pub fn of(self, who: &Principal) -> Self {
+        Self { account: Some(who.account.clone()), ..self }
+    }
+
+    fn seat(&self, hub: &Hub) -> Result<Seat, Problem> {
+        let visitor = Visitor { account: self.account.clone(), address: self.peer.as_ref().map(|peer| peer.address) };
+        hub.seat(&visitor).map_err(|error| not_watched(error).unwrap_or_else(Problem::not_found))
+    }
+}
+
+impl<S> FromRequestParts<S> for Entrance
+where
+    S: Send + Sync,
+    Stopping: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let Stopping(stop) = Stopping::from_ref(state);
+        Ok(Self { stop, peer: parts.extensions.get::<Arc<Peer>>().cloned(), account: None })
+    }
+}
+
 /// Opens the stream of a topic.
-pub async fn open(hub: &Hub, stopping: Stopping, topic: Topic, resume: Resume, heartbeat: Heartbeat) -> Answered {
+pub async fn open(hub: &Hub, entrance: Entrance, topic: Topic, resume: Resume, heartbeat: Heartbeat) -> Answered {
+    let seat = entrance.seat(hub)?;
+    follow(hub, entrance, seat, topic, resume, heartbeat).await
+}
+
+/// As [`open`] for a store's feed, whose watchers its owner can see.
+pub async fn open_display(
+    hub: &Hub,
+    entrance: Entrance,
+    (store, who): (StoreId, &Principal),
+    resume: Resume,
+    wish: Wish,
+) -> Answered {
+    let entrance = entrance.of(who);
+    let mut seat = entrance.seat(hub)?;
+    hub.list_display(&mut seat, &store, who, wish.last);
+    follow(hub, entrance, seat, Topic::Store(store), resume, wish.heartbeat).await
+}
+
+async fn follow(
+    hub: &Hub,
+    entrance: Entrance,
+    seat: Seat,
+    topic: Topic,
+    resume: Resume,
+    heartbeat: Heartbeat,
+) -> Answered {
     match hub.watch(topic, resume, heartbeat).await {
-        Ok(watch) => Ok(stream(futures::stream::unfold(watch, next), stopping)),
+        Ok(watch) => Ok(stream(hub, entrance, seat, Source::Topic(Box::new(watch)))),
         Err(error) => match not_watched(error) {
             Some(problem) => Err(problem),
             None => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -68,22 +130,92 @@ pub async fn open(hub: &Hub, stopping: Stopping, topic: Topic, resume: Resume, h
     }
 }
 
-async fn next(mut watch: Watch) -> Option<(Bytes, Watch)> {
-    watch.next().await.map(|bytes| (bytes, watch))
-}
-
 /// Opens the stream of a board: what moves with time, and cannot be resumed.
-pub fn open_board(hub: &Hub, stopping: Stopping, name: &str, source: Source, heartbeat: Heartbeat) -> Answered {
-    let watch = match hub.board(name, source, heartbeat) {
-        Ok(watch) => watch,
-        Err(error) => return Err(not_watched(error).unwrap_or_else(Problem::not_found)),
-    };
-    let next = |mut watch: BoardWatch| async move { watch.next().await.map(|bytes| (bytes, watch)) };
-    Ok(stream(futures::stream::unfold(watch, next), stopping))
+pub fn open_board(hub: &Hub, entrance: Entrance, name: &str, source: live::Source, heartbeat: Heartbeat) -> Answered {
+    let seat = entrance.seat(hub)?;
+    match hub.board(name, source, heartbeat) {
+        Ok(watch) => Ok(stream(hub, entrance, seat, Source::Board(Box::new(watch)))),
+        Err(error) => Err(not_watched(error).unwrap_or_else(Problem::not_found)),
+    }
 }
 
-fn stream(frames: impl Stream<Item = Bytes> + Send + 'static, Stopping(stop): Stopping) -> Response {
-    let frames = frames.map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
+/// Where a stream's bytes come from.
+enum Source {
+    Topic(Box<Watch>),
+    Board(Box<BoardWatch>),
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Topic(watch) => watch.next().await,
+            Self::Board(watch) => watch.next().await,
+        }
+    }
+}
+
+/// An open stream. Dropping it gives back its place.
+struct Open {
+    hub: Hub,
+    stop: CancellationToken,
+    /// `None`: everything was said.
+    source: Option<Source>,
+    seat: Seat,
+    _streaming: Streaming,
+}
+
+impl Open {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        let source = self.source.as_mut()?;
+        let bytes = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            bytes = source.next() => bytes,
+        };
+        if let Some(bytes) = bytes {
+            self.seat.sent(&bytes);
+            return Some((bytes, self));
+        }
+        // Topics end with the node, too, and may have heard of it first.
+        if !self.stop.is_cancelled() {
+            return None;
+        }
+        self.source = None;
+        let (pause, farewell) = self.hub.farewell();
+        tokio::time::sleep(pause).await;
+        Some((farewell, self))
+    }
+}
+
+/// Tells the connection that its answer has no end, as long as it goes on.
+struct Streaming(Option<Arc<Peer>>);
+
+impl Streaming {
+    fn on(peer: Option<Arc<Peer>>) -> Self {
+        if let Some(peer) = &peer {
+            peer.streams(true);
+        }
+        Self(peer)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if let Some(peer) = &self.0 {
+            peer.streams(false);
+        }
+    }
+}
+
+fn stream(hub: &Hub, entrance: Entrance, seat: Seat, source: Source) -> Response {
+    let open = Open {
+        hub: hub.clone(),
+        stop: entrance.stop,
+        source: Some(source),
+        seat,
+        _streaming: Streaming::on(entrance.peer),
+    };
+    let frames = futures::stream::unfold(open, Open::next).map(Ok::<_, Infallible>);
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

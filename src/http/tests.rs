@@ -195,6 +195,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/stores/{id}/payments", "sapd"),
     ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
     ("GET", "/v1/stores/{id}/payments/events", "sad"),
+    ("GET", "/v1/stores/{id}/displays", "sa"),
     ("GET", "/v1/ticket-keys", "*"),
     ("POST", "/v1/stream-tickets", "mscapd"),
     ("GET", "/v1/accounts/me", "mscapd"),

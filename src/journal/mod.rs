@@ -25,6 +25,7 @@ pub mod memory;
 pub mod open;
 pub mod poll;
 pub mod postgres;
+pub mod presence;
 pub mod rows;
 pub mod sqlite;
 mod units;

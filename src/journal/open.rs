@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::presence::Presence;
 use super::{SharedJournal, postgres, sqlite, unreadable_kinds};
 use crate::clock::{Clock, SystemClock};
 use crate::limits;
@@ -128,6 +129,14 @@ pub async fn open(target: &Target, options: Options) -> Result<SharedJournal, Op
     match unreadable_kinds(&found, &crate::events::kinds()) {
         Some(kinds) => Err(OpenError::UnreadableKinds(kinds)),
         None => Ok(journal),
+    }
+}
+
+/// Where nodes of that log tell each other who is connected; `None` where there can be only one.
+pub async fn presence(target: &Target) -> Result<Option<Arc<dyn Presence>>, OpenError> {
+    match target {
+        Target::Sqlite { .. } => Ok(None),
+        Target::Postgres { url } => Ok(Some(Arc::new(postgres::PostgresPresence::open(url).await?))),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use super::frame;
 use super::hub::{Heartbeat, WatchError};
 use crate::fault::Fault;
 use crate::limits;
+use crate::telemetry;
 
 /// Gives the board's frame as of now.
 pub type Source = Arc<dyn Fn() -> BoxFuture<'static, Result<Bytes, Fault>> + Send + Sync>;
@@ -46,6 +47,7 @@ impl Boards {
             return Ok(board.subscribe());
         }
         if open.len() >= limits::BOARDS {
+            metrics::counter!(telemetry::WATCHERS_REFUSED, "why" => "topics").increment(1);
             return Err(WatchError::Full);
         }
         let (board, newest) = watch::channel(None);
@@ -118,16 +120,15 @@ pub struct BoardWatch {
     news: bool,
     heartbeat: Heartbeat,
     beat: Interval,
-    _place: OwnedSemaphorePermit,
 }
 
 impl BoardWatch {
-    pub(super) fn new(retry: Bytes, newest: Newest, heartbeat: Heartbeat, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(retry: Bytes, newest: Newest, heartbeat: Heartbeat) -> Self {
         let mut beat = interval(limits::HEARTBEAT_SSE);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick of an interval comes at once; the first heartbeat must not.
         beat.reset();
-        Self { retry: Some(retry), newest, news: true, heartbeat, beat, _place: place }
+        Self { retry: Some(retry), newest, news: true, heartbeat, beat }
     }
 
     /// The next bytes to write; `None` when the node stops. Dropping the future loses nothing.
@@ -172,9 +173,7 @@ mod tests {
     }
 
     fn watcher(newest: Newest) -> BoardWatch {
-        let places = Arc::new(tokio::sync::Semaphore::new(1));
-        let place = places.try_acquire_owned().expect("a place");
-        BoardWatch::new(frame::retry(3), newest, Heartbeat::Event, place)
+        BoardWatch::new(frame::retry(3), newest, Heartbeat::Event)
     }
 
     async fn text(watch: &mut BoardWatch) -> String {

@@ -55,6 +55,12 @@ pub fn retry(millis: u64) -> Bytes {
     Bytes::from(format!("retry: {millis}\n\n"))
 }
 
+/// Moves the id with which the watcher comes back, and shows nothing: browsers keep the id of an event without data.
+#[must_use]
+pub fn moved_on(id: LogPosition) -> Bytes {
+    Bytes::from(format!("id: {id}\n\n"))
+}
+
 pub const HEARTBEAT_COMMENT: Bytes = Bytes::from_static(b": hb\n\n");
 pub const HEARTBEAT_EVENT: Bytes = Bytes::from_static(b"event: hb\ndata: {}\n\n");
 

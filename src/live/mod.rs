@@ -9,7 +9,9 @@ pub mod hub;
 pub mod topics;
 
 pub use board::{BoardWatch, Source};
-pub use hub::{Heartbeat, Hub, HubParts, Resume, TaskLookup, Watch, WatchError};
+pub use hub::{
+    Bound, Connected, Display, Heartbeat, Hub, HubParts, Places, Resume, Seat, TaskLookup, Visitor, Watch, WatchError,
+};
 pub use topics::{
     Checkout, CouponTaskView, OrderStatus, OrderView, PaymentView, SeatMap, SeatStatus, SeatView, Sold, Topic,
 };

@@ -29,3 +29,5 @@ mod storm;
 mod streams;
 mod streams_cut;
 mod support;
+mod watchers;
+mod watchers_gone;

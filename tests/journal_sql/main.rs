@@ -6,6 +6,7 @@
 
 mod conformance;
 mod lost;
+mod presence;
 #[path = "../support/mod.rs"]
 mod support;
 

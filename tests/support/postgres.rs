@@ -150,3 +150,11 @@ fn binaries() -> PathBuf {
         })
         .expect("Postgres is installed, or ONSALE_TEST_POSTGRES_URL names a server")
 }
+
+/// Does a statement that fails where something does not hold succeed?
+pub async fn holds(url: &str, text: &str) -> bool {
+    let mut conn = PgConnection::connect(url).await.expect("the test server answers");
+    let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await;
+    conn.close().await.expect("the connection closes");
+    done.is_ok()
+}

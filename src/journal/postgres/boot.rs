@@ -8,9 +8,10 @@ use super::error::{has_no_schema, opening};
 use crate::journal::open::{FORMAT_LEVEL, OpenError, check_meta, check_schema, new_partitions};
 
 /// In order; the number of a migration is its place, from 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_log.sql"),
     include_str!("../../../migrations/postgres/0002_snapshots.sql"),
+    include_str!("../../../migrations/postgres/0003_presence.sql"),
 ];
 
 /// Any number, the same in every build: two migrations at once would trip over each other.

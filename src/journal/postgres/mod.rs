@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod lease;
 mod moment;
+mod presence;
 mod read;
 mod segments;
 mod writer;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub use self::boot::migrate;
 pub use self::connect::{options, readers, without_secrets};
+pub use self::presence::PostgresPresence;
 
 use self::lease::Lease;
 use self::writer::Writer;

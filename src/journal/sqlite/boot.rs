@@ -12,9 +12,10 @@ use crate::journal::open::{FORMAT_LEVEL, OpenError, check_meta, check_schema, ne
 use crate::limits;
 
 /// In order; the number of a migration is its place, from 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/sqlite/0001_log.sql"),
     include_str!("../../../migrations/sqlite/0002_snapshots.sql"),
+    include_str!("../../../migrations/sqlite/0003_presence.sql"),
 ];
 
 /// How every connection that writes is set up: an acknowledged commit survives a power failure.

@@ -1,32 +1,40 @@
 //! How does a page follow the log? [`Hub`]: one per node, the only door to everything that is watched.
 //!
 //! `door` is what can be asked of it, `shelf` keeps the topics of each partition up to date, `room` is one topic, `watch` is one watcher, `backlog` finds what
-//! a watcher missed. The hub asks nobody's permission: who may watch what is decided before.
+//! a watcher missed. `seating` and `displays` know who is there. The hub asks nobody's permission: who may watch what is decided before.
 
 mod backlog;
 mod detached;
+mod displays;
 mod door;
 mod ring;
 mod room;
+mod seating;
 mod shelf;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::displays::Displays;
+pub use self::displays::{Connected, Display};
+pub use self::door::Seat;
+use self::seating::Seating;
+pub use self::seating::{Bound, Places, Visitor};
 use self::shelf::Shelf;
 pub use self::watch::Watch;
 use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
-use crate::ids::{LogPosition, TaskId, Version};
+use crate::ids::{LogPosition, NodeId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::follow::Follow;
+use crate::journal::presence::Presence;
 use crate::limits;
 use crate::live::board::Boards;
 
@@ -47,8 +55,13 @@ pub enum Resume {
 pub enum WatchError {
     #[error("there is no such thing")]
     NotFound,
+    /// Too many topics are watched.
     #[error("too many watchers")]
     Full,
+    /// No place is left for this visitor, who may ask again later; each is told another time, so that a crowd does not
+    /// come back at once.
+    #[error("too many streams of this {}", bound.as_str())]
+    NoPlace { bound: Bound, retry_after: Duration },
     /// The one frame of this topic was seen already, nothing will follow (HTTP 204).
     #[error("nothing will follow")]
     Over,
@@ -85,6 +98,29 @@ pub struct HubParts {
     pub tracker: TaskTracker,
 }
 
+/// What an operator can choose about watchers.
+#[derive(Clone)]
+pub struct Options {
+    /// How this node is called among others.
+    pub node: NodeId,
+    pub places: Places,
+    /// A store's missed payment older than that is not shown to a display that comes back.
+    pub store_resume: Duration,
+    /// Tells and hears of displays on other nodes, where there can be any.
+    pub presence: Option<Arc<dyn Presence>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            node: NodeId::new("node"),
+            places: Places::default(),
+            store_resume: limits::STORE_RESUME_WINDOW,
+            presence: None,
+        }
+    }
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
@@ -101,20 +137,49 @@ struct Inner {
     tracker: TaskTracker,
     /// By partition.
     shelves: Vec<Shelf>,
-    places: Arc<Semaphore>,
+    seating: Seating,
+    displays: Displays,
     boards: Boards,
+    node: NodeId,
+    presence: Option<Arc<dyn Presence>>,
+    store_resume: Duration,
 }
 
 impl Hub {
     #[must_use]
     pub fn new(parts: HubParts) -> Self {
+        Self::with(parts, Options::default())
+    }
+
+    #[must_use]
+    pub fn with(parts: HubParts, options: Options) -> Self {
         let HubParts { journal, follow, lookup, clock, entropy, stop, tracker } = parts;
         let shelves = (0..journal.partitions()).map(|_| Shelf::default()).collect();
-        let places = Arc::new(Semaphore::new(limits::WATCHERS));
+        let Options { node, places, store_resume, presence } = options;
         let stop = stop.child_token();
         let boards = Boards::new(stop.clone(), tracker.clone());
-        let inner = Inner { journal, follow, lookup, clock, entropy, stop, tracker, shelves, places, boards };
-        Self { inner: Arc::new(inner) }
+        let (seating, displays) = (Seating::new(places), Displays::default());
+        if let Some(presence) = &presence {
+            tracker.spawn(displays::tell(displays.clone(), node.clone(), presence.clone(), stop.clone()));
+        }
+        Self {
+            inner: Arc::new(Inner {
+                journal,
+                follow,
+                lookup,
+                clock,
+                entropy,
+                stop,
+                tracker,
+                shelves,
+                seating,
+                displays,
+                boards,
+                node,
+                presence,
+                store_resume,
+            }),
+        }
     }
 
     /// Waits until what is durable has reached a position, so that a reading after this shows it. One of a partition that
@@ -132,7 +197,7 @@ impl Hub {
     /// Open streams.
     #[must_use]
     pub fn watchers(&self) -> usize {
-        limits::WATCHERS - self.inner.places.available_permits()
+        self.inner.seating.taken()
     }
 
     /// Ends all streams after what waits for them; new ones are refused.

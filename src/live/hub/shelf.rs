@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::ids::{LogPosition, Partition, Position};
 use crate::limits;
 use crate::live::topics::{Fold, Topic, Unit};
+use crate::telemetry;
 
 pub(super) struct Shelf {
     state: Mutex<Rooms>,
@@ -74,6 +75,7 @@ impl Inner {
         }
         // Counting looks at every room of the node: only a room that would be new is worth it.
         if matches!(topic, Topic::Seats(_)) && !self.has_room_for_seats() {
+            metrics::counter!(telemetry::WATCHERS_REFUSED, "why" => "topics").increment(1);
             return Err(WatchError::Full);
         }
         let mut rooms = shelf.state.lock();

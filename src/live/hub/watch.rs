@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::backlog::Backlog;
@@ -19,6 +19,7 @@ use crate::ids::{LogPosition, Position, StreamId, Version};
 use crate::limits;
 use crate::live::frame;
 use crate::live::topics::{Topic, store};
+use crate::telemetry;
 
 /// The bytes of one SSE stream: `retry:` first, then frames and heartbeats. Ends when the topic ends or the node stops.
 pub struct Watch {
@@ -27,7 +28,6 @@ pub struct Watch {
     following: Option<Following>,
     heartbeat: Heartbeat,
     beat: Interval,
-    _place: OwnedSemaphorePermit,
 }
 
 pub(super) struct Following {
@@ -44,17 +44,12 @@ enum Stage {
 }
 
 impl Watch {
-    pub(super) fn new(
-        waiting: VecDeque<Bytes>,
-        following: Option<Following>,
-        heartbeat: Heartbeat,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(waiting: VecDeque<Bytes>, following: Option<Following>, heartbeat: Heartbeat) -> Self {
         let mut beat = interval(limits::HEARTBEAT_SSE);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick of an interval comes at once; the first heartbeat must not.
         beat.reset();
-        Self { waiting, following, heartbeat, beat, _place: place }
+        Self { waiting, following, heartbeat, beat }
     }
 
     /// The next bytes to write; `None` at the end. Dropping the future loses nothing.
@@ -70,6 +65,7 @@ impl Watch {
                 Err(why) => {
                     if let Closed::Failed(fault) = why {
                         tracing::warn!(%fault, "a watcher is cut");
+                        metrics::counter!(telemetry::SSE_CUT, "why" => "fault").increment(1);
                     }
                     self.following = None;
                     return None;
@@ -155,8 +151,8 @@ impl Following {
         let room = stay.room.clone();
         let stage = if believable(&inner, &room, after).await? {
             let feed = room.feed(after.position)?;
-            let recent = feed.fold.at >= inner.clock.wall().minus(limits::STORE_RESUME_WINDOW);
-            if feed.last > after.position && recent {
+            let missed = feed.last > after.position;
+            if missed && store::recent(feed.fold.at, inner.clock.wall(), inner.store_resume) {
                 let task = inner.clone();
                 let read = inner.detached(async move {
                     let missed = match feed.missed {
@@ -166,6 +162,9 @@ impl Following {
                     latest_payment(&task, &room, feed.fold.version, missed.saturating_sub(1)).await
                 });
                 out.extend(read.await?);
+            } else if missed {
+                // Nothing to show, but whoever comes back the next time must not be told of it either.
+                out.push_back(frame::moved_on(frame::id(stay.room.partition, feed.last)));
             }
             Stage::Live(feed.cursor)
         } else {

@@ -1,5 +1,7 @@
 //! What happens at a store's counter? A feed of payments: what counts is what comes next, so there is no snapshot.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Unit, damaged};
@@ -74,6 +76,11 @@ pub(in crate::live) fn frame(record: &Record, prev: Position, skipped: Option<u6
             Frame::new("payment.cancelled", id, prev, at, &data).map(Some)
         }
     }
+}
+
+/// Is a missed payment, recorded at `at`, still worth showing at `now`?
+pub(in crate::live) fn recent(at: Timestamp, now: Timestamp, window: Duration) -> bool {
+    at >= now.minus(window)
 }
 
 /// Where the feed stands.

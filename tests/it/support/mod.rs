@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod lists;
+pub mod raw;
 pub mod redis;
 pub mod server;
 pub mod shop;

@@ -24,6 +24,12 @@ pub struct Stream {
     pub retry: Option<u64>,
 }
 
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("status", &self.status).field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
 impl Stream {
     pub async fn open(client: &Client, path: &str, last_event_id: Option<&str>) -> Self {
         let mut request = client.request(Method::GET, path);

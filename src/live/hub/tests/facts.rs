@@ -65,6 +65,18 @@ pub fn payment(number: u64) -> (StreamId, Event) {
     (StreamId::store(&StoreId::new("st_a")), Event::Store(event.into()))
 }
 
+/// Ten times its number is given back.
+pub fn cancellation(number: u64) -> (StreamId, Event) {
+    let event = store::PaymentCancelled {
+        payment_id: PaymentId::new(format!("pay-{number}")),
+        amount: Amount::new(10 * number).expect("small"),
+        currency: Currency::parse("KRW").expect("a code"),
+        remaining: Amount::ZERO,
+        body: Hash16::of("body", &[]),
+    };
+    (StreamId::store(&StoreId::new("st_a")), Event::Store(event.into()))
+}
+
 pub fn placed() -> (StreamId, Event) {
     let amount = Amount::new(50_000).expect("small");
     let event = order_events::Placed {

@@ -2,6 +2,7 @@
 //!
 //! `world` is a node that follows a log, `facts` is what may happen in it, `seen` is what a client reads.
 
+mod counters;
 mod facts;
 mod resume;
 mod seen;

@@ -18,7 +18,7 @@ use crate::journal::SharedJournal;
 use crate::journal::conformance::Builder;
 use crate::journal::follow::Follow;
 use crate::journal::memory::{MemoryJournal, Mischief};
-use crate::live::hub::{Heartbeat, Hub, HubParts, Resume, TaskLookup, Watch, WatchError};
+use crate::live::hub::{Heartbeat, Hub, HubParts, Options, Resume, TaskLookup, Watch, WatchError};
 use crate::live::topics::Topic;
 use crate::timestamp::Timestamp;
 
@@ -71,6 +71,8 @@ pub struct World {
     pub clock: Arc<HandClock>,
     pub tasks: Arc<Tasks>,
     pub hub: Hub,
+    /// Of the next node.
+    pub options: Options,
 }
 
 impl World {
@@ -84,9 +86,10 @@ impl World {
         let claim = journal.claim(&NodeId::new("node-a")).await.expect("nobody else");
         let follow = Follow::new(journal.clone(), &[Position(0)]);
         let tasks = Arc::new(Tasks(Mutex::default()));
-        let hub = hub(&journal, &follow, &clock, &tasks);
+        let options = Options::default();
+        let hub = hub(&journal, &follow, &clock, &tasks, &options);
         let builder = Builder::after(&claim.partitions[0]);
-        let mut world = Self { journal, follow, builder, clock, tasks, hub };
+        let mut world = Self { journal, follow, builder, clock, tasks, hub, options };
         world.commit(vec![scheduled()]).await;
         world.commit(vec![store_created()]).await;
         world
@@ -94,7 +97,7 @@ impl World {
 
     /// A node that has just started on the same log.
     pub fn restart(&mut self) {
-        self.hub = hub(&self.journal, &self.follow, &self.clock, &self.tasks);
+        self.hub = hub(&self.journal, &self.follow, &self.clock, &self.tasks, &self.options);
     }
 
     pub async fn commit(&mut self, facts: Vec<(StreamId, Event)>) -> u64 {
@@ -121,8 +124,14 @@ impl World {
     }
 }
 
-pub fn hub(journal: &SharedJournal, follow: &Follow, clock: &Arc<HandClock>, tasks: &Arc<Tasks>) -> Hub {
-    Hub::new(HubParts {
+pub fn hub(
+    journal: &SharedJournal,
+    follow: &Follow,
+    clock: &Arc<HandClock>,
+    tasks: &Arc<Tasks>,
+    options: &Options,
+) -> Hub {
+    let parts = HubParts {
         journal: journal.clone(),
         follow: follow.clone(),
         lookup: tasks.clone(),
@@ -130,5 +139,6 @@ pub fn hub(journal: &SharedJournal, follow: &Follow, clock: &Arc<HandClock>, tas
         entropy: Entropy::seeded(7),
         stop: CancellationToken::new(),
         tracker: TaskTracker::new(),
-    })
+    };
+    Hub::with(parts, options.clone())
 }

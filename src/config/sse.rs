@@ -1,0 +1,103 @@
+//! What did the operator choose about streams? Section `[sse]`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::ConfigError;
+use crate::limits;
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Sse {
+    pub max_per_node: usize,
+    pub max_per_account: usize,
+    pub max_per_address: usize,
+    pub uncounted_addresses: String,
+    pub stalled_seconds: u64,
+    pub store_resume_seconds: u64,
+}
+
+impl Sse {
+    #[must_use]
+    pub fn stalled(&self) -> Duration {
+        Duration::from_secs(self.stalled_seconds)
+    }
+
+    #[must_use]
+    pub fn store_resume(&self) -> Duration {
+        Duration::from_secs(self.store_resume_seconds)
+    }
+
+    /// Connections that the node takes: its streams, and room for requests beside them.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.max_per_node + limits::REQUEST_CONNECTIONS
+    }
+
+    /// The networks of `uncounted_addresses`, with the bits of each that count.
+    pub fn uncounted(&self) -> Result<Vec<(IpAddr, u8)>, ConfigError> {
+        let wrong = || {
+            let example = "must be addresses or networks, separated by commas, for example 127.0.0.0/8, ::1";
+            ConfigError::new("sse.uncounted_addresses", example)
+        };
+        let words = self.uncounted_addresses.split(',').map(str::trim).filter(|word| !word.is_empty());
+        words.map(|word| network(word).ok_or_else(wrong)).collect()
+    }
+
+    pub(super) fn checked(&self) -> Result<(), ConfigError> {
+        let within = |key: &str, value: u64, from: u64, to: u64| {
+            let fits = (from..=to).contains(&value);
+            if fits { Ok(()) } else { Err(ConfigError::new(key, format!("must be {from} to {to}"))) }
+        };
+        within("sse.max_per_node", self.max_per_node as u64, 1, limits::WATCHERS as u64)?;
+        within("sse.stalled_seconds", self.stalled_seconds, 1, limits::STALLED_SECONDS_MAX)?;
+        within("sse.store_resume_seconds", self.store_resume_seconds, 1, limits::STORE_RESUME_SECONDS_MAX)?;
+        self.uncounted().map(drop)
+    }
+}
+
+fn network(word: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = word.split_once('/').map_or((word, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+    (bits <= most).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    fn with(key: &str, value: &str) -> Result<Config, String> {
+        let variable = (format!("ONSALE_SSE__{}", key.to_uppercase()), value.to_owned());
+        Config::from_parts(None, vec![variable], &[]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn bounds_and_networks_are_checked() {
+        let table = [
+            ("max_per_node", "1", None),
+            ("max_per_node", "0", Some("sse.max_per_node: must be 1 to 50000")),
+            ("max_per_node", "50001", Some("sse.max_per_node: must be 1 to 50000")),
+            ("max_per_account", "0", None),
+            ("stalled_seconds", "30", None),
+            ("stalled_seconds", "31", Some("sse.stalled_seconds: must be 1 to 30")),
+            ("store_resume_seconds", "3600", None),
+            ("store_resume_seconds", "0", Some("sse.store_resume_seconds: must be 1 to 3600")),
+            ("store_resume_seconds", "3601", Some("sse.store_resume_seconds: must be 1 to 3600")),
+            ("uncounted_addresses", "", None),
+            ("uncounted_addresses", "10.0.0.0/8,2001:db8::/32 , 192.0.2.1", None),
+        ];
+        for (key, value, expected) in table {
+            assert_eq!(with(key, value).err().as_deref(), expected, "{key} = {value}");
+        }
+        for junk in ["localhost", "10.0.0.0/33", "::1/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0 10.0.0.1"] {
+            let error = with("uncounted_addresses", junk).expect_err(junk);
+            assert!(error.starts_with("sse.uncounted_addresses: must be") && !error.contains(junk), "{error}");
+        }
+        let networks = with("uncounted_addresses", "10.0.0.0/8, ::1").expect("sound").sse.uncounted().expect("sound");
+        assert_eq!(networks, [("10.0.0.0".parse().expect("v4"), 8), ("::1".parse().expect("v6"), 128)]);
+    }
+}
