@@ -13,6 +13,7 @@ pub mod streams;
 
 mod accounts;
 mod admin;
+mod client;
 mod coupons;
 mod displays;
 mod document;
@@ -114,11 +115,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::retry))
         .routes(routes!(admin::skip))
         .routes(routes!(admin::stream))
-        .routes(routes!(ops::livez))
-        .routes(routes!(ops::readyz))
-        .routes(routes!(ops::metrics))
-        .routes(routes!(ops::openapi))
-        .routes(routes!(ops::problem))
+        .merge(ops::table())
         .route_layer(middleware::from_fn(edge::known_parameters))
 }
 

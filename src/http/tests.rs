@@ -204,6 +204,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/metrics", "*"),
     ("GET", "/openapi.json", "*"),
     ("GET", "/problems/{code}", "*"),
+    ("GET", "/onsale.js", "*"),
 ];
 
 fn concrete(template: &str) -> String {
