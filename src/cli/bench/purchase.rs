@@ -18,7 +18,7 @@ use super::line::{ASK_AGAIN, Line, Parts, Reply, bearer};
 use super::load::{self, Amount, Flow, Plan, Unit, Work};
 use super::report::{Check, Measured, Report, words};
 use super::tally::{Latency, Outcomes};
-use super::target::{Needs, Place, Target};
+use super::target::{Needs, Place, Target, raise_descriptors};
 use crate::auth::principal::Role;
 use crate::cli::Global;
 use crate::cli::failure::Failure;
@@ -84,6 +84,8 @@ struct Bought {
 
 impl Purchase {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        // The node has as many to its members, and others to the provider.
+        raise_descriptors(2 * u64::from(self.amount.connections))?;
         let needs = Needs { provider: Some(self.psp_delay_ms), ..Needs::default() };
         let target = Target::open(global, &self.place, needs).await?;
         let plan = Plan {
@@ -94,7 +96,7 @@ impl Purchase {
         };
         let crowd = Arc::new(self.crowd(&target, &plan).await?);
         let watched = target.watched().await;
-        let (ran, before, after) = load::run(&crowd, plan, &target, || watched.sample()).await?;
+        let (ran, before, after) = load::run(&crowd, plan, target.address, || watched.sample()).await?;
 
         let mut report = Report::new("purchase", target.describe(), words(&plan))?;
         report.ran(&ran);
@@ -196,7 +198,7 @@ impl Crowd {
     fn measured(&self, time: Duration) -> Measured {
         let mut measured = Measured { title: "purchases", failures: self.outcomes.all(), ..Measured::default() };
         let bought = self.bought.lock();
-        measured.figure("purchases", bought.counted as f64 / time.as_secs_f64(), "/s");
+        measured.figure("purchases", bought.counted as f64 / time.as_secs_f64().max(f64::EPSILON), "/s");
         measured.figure("with those of the warm-up", bought.completed.len() as f64, "");
         measured.figure("that failed", measured.failures.values().sum::<u64>() as f64, "");
         measured.figure("performances", self.house.performances() as f64, "");

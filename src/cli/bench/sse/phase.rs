@@ -46,7 +46,7 @@ impl Phase<'_> {
         let counters = Arc::new(counters);
         let look = || (watched.sample(), audience.delivered.load(Ordering::Relaxed));
         let (ran, (used, delivered), (used_after, delivered_after)) = match self.plan.rate {
-            Some(_) => load::run(&counters, self.plan, self.target, look).await?,
+            Some(_) => load::run(&counters, self.plan, self.target.address, look).await?,
             None => {
                 let before = look();
                 tokio::time::sleep(self.plan.length).await;
