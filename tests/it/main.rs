@@ -6,6 +6,7 @@
 mod base;
 
 mod bad_input;
+mod bench;
 mod commands;
 mod coupons;
 mod crash;

@@ -4,6 +4,7 @@
 //! What a unit is, the scenario says. In an open loop the connections are the bound of units under way; what could not be
 //! begun before the end is counted.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::line::Line;
 use super::schedule::Timetable;
-use super::target::Target;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::limits;
@@ -103,7 +103,7 @@ struct Course {
 pub async fn run<W: Work, T>(
     work: &Arc<W>,
     plan: Plan,
-    target: &Target,
+    address: SocketAddr,
     look: impl Fn() -> T,
 ) -> Result<(Ran, T, T), Failure> {
     let began = SystemClock.elapsed();
@@ -119,7 +119,7 @@ pub async fn run<W: Work, T>(
         due: Semaphore::new(0),
     });
     let connections = (0..plan.connections).map(|_| {
-        let (work, course, line) = (work.clone(), course.clone(), Line::new(target.address));
+        let (work, course, line) = (work.clone(), course.clone(), Line::new(address));
         AbortOnDropHandle::new(tokio::spawn(async move { course.drive(&*work, line).await }))
     });
     let connections: Vec<_> = connections.collect();
@@ -174,7 +174,8 @@ impl Course {
             }
         };
         let now = SystemClock.elapsed();
-        if due.is_none() && now >= self.end {
+        let over = if due.is_some() { self.end + GRACE } else { self.end };
+        if now >= over {
             return None;
         }
         let n = self.taken.fetch_add(1, Ordering::Relaxed);
@@ -212,6 +213,74 @@ impl Course {
             unsent: planned.saturating_sub(self.taken.load(Ordering::Relaxed)),
             late: if self.plan.rate.is_some() { self.late.load(Ordering::Relaxed) } else { 0 },
             exhausted: self.exhausted.load(Ordering::Relaxed) > 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+
+    /// Notes the units; runs out of them, or holds the first one until a moment.
+    #[derive(Default)]
+    struct Notes {
+        units: Mutex<Vec<Unit>>,
+        until: Option<u64>,
+        hold: Duration,
+    }
+
+    impl Work for Notes {
+        async fn unit(&self, _line: &mut Line, unit: Unit) -> Flow {
+            self.units.lock().push(unit);
+            while SystemClock.elapsed() < self.hold {
+                tokio::task::yield_now().await;
+            }
+            if self.until.is_some_and(|until| unit.n >= until) { Flow::Exhausted } else { Flow::Next }
+        }
+    }
+
+    async fn run_with(notes: Notes, connections: u32, rate: u32, millis: u64) -> (Ran, Vec<Unit>) {
+        let plan = Plan {
+            connections,
+            rate: NonZeroU32::new(rate),
+            warm_up: Duration::ZERO,
+            length: Duration::from_millis(millis),
+        };
+        let notes = Arc::new(notes);
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        let (ran, (), ()) = run(&notes, plan, nowhere, || ()).await.expect("it runs");
+        let mut units = notes.units.lock().clone();
+        units.sort_by_key(|unit| unit.n);
+        (ran, units)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stall_is_counted_and_not_hidden() {
+        let hold = SystemClock.elapsed() + Duration::from_millis(300);
+        let (ran, units) = run_with(Notes { hold, ..Notes::default() }, 2, 1_000, 50).await;
+        // Each connection has one unit under way from the beginning to after the end.
+        assert_eq!((ran.planned, ran.unsent, units.len()), (50, 48, 2));
+        assert!(!ran.exhausted && ran.measured >= Duration::from_millis(50));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn units_of_an_open_loop_are_due_by_the_timetable() {
+        let (ran, units) = run_with(Notes::default(), 4, 200, 100).await;
+        assert_eq!(ran.planned, 20);
+        assert_eq!(units.len() as u64 + ran.unsent, 20);
+        assert!(units.iter().enumerate().all(|(n, unit)| unit.n == n as u64 && unit.counts));
+        let apart = |pair: &[Unit]| pair[1].due - pair[0].due == Duration::from_millis(5);
+        assert!(units.windows(2).all(apart), "{units:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_unit_is_done_once_until_there_are_no_more() {
+        for rate in [0, 10_000] {
+            let notes = Notes { until: Some(40), ..Notes::default() };
+            let (ran, units) = run_with(notes, 3, rate, 60_000).await;
+            assert!(ran.exhausted && ran.measured < Duration::from_secs(60), "{ran:?}");
+            assert!(units.iter().enumerate().all(|(n, unit)| unit.n == n as u64) && units.len() > 40, "{units:?}");
         }
     }
 }

@@ -174,7 +174,7 @@ mod tests {
         let rows = watched.rows(&before, &watched.sample());
         assert_eq!(rows.len(), 1);
         assert!(rows[0].memory_bytes > 1 << 20 && rows[0].peak_memory_bytes >= Some(1 << 20), "{rows:?}");
-        assert_eq!(watched.memory("bench").is_some_and(|bytes| bytes > 1 << 20), true);
+        assert!(watched.memory("bench").is_some_and(|bytes| bytes > 1 << 20));
         assert!(parent(std::process::id()).is_some() && !is_postgres(std::process::id()));
         let machine = Machine::look().expect("a machine");
         assert!(machine.processors > 0 && machine.memory_bytes > 1 << 20 && !machine.kernel.is_empty(), "{machine:?}");

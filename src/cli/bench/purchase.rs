@@ -16,9 +16,9 @@ use serde::Deserialize;
 use super::house::{House, PRICE};
 use super::line::{ASK_AGAIN, Line, Parts, Reply, bearer};
 use super::load::{self, Amount, Flow, Plan, Unit, Work};
-use super::report::{Check, Report, words};
+use super::report::{Check, Measured, Report, words};
 use super::tally::{Latency, Outcomes};
-use super::target::{Needs, Place, Target};
+use super::target::{Needs, Place, Target, raise_descriptors};
 use crate::auth::principal::Role;
 use crate::cli::Global;
 use crate::cli::failure::Failure;
@@ -84,6 +84,8 @@ struct Bought {
 
 impl Purchase {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        // The node has as many to its members, and others to the provider.
+        raise_descriptors(2 * u64::from(self.amount.connections))?;
         let needs = Needs { provider: Some(self.psp_delay_ms), ..Needs::default() };
         let target = Target::open(global, &self.place, needs).await?;
         let plan = Plan {
@@ -94,15 +96,19 @@ impl Purchase {
         };
         let crowd = Arc::new(self.crowd(&target, &plan).await?);
         let watched = target.watched().await;
-        let (ran, before, after) = load::run(&crowd, plan, &target, || watched.sample()).await?;
+        let (ran, before, after) = load::run(&crowd, plan, target.address, || watched.sample()).await?;
 
         let mut report = Report::new("purchase", target.describe(), words(&plan))?;
-        report.processes = watched.rows(&before, &after);
         report.ran(&ran);
-        crowd.tell(&mut report, ran.measured);
+        let mut measured = Measured { processes: watched.rows(&before, &after), ..crowd.measured(ran.measured) };
         if let Some(provider) = &target.provider {
-            crowd.tell_without_provider(provider, &mut report).await?;
+            let told = crowd.without_provider(provider, &mut measured).await;
+            report.remarks.extend(told.err().map(|why| format!("the provider does not tell what it took: {why}")));
         }
+        if measured.latencies.iter().any(|row| row.count == 0) {
+            report.check("load", false, "not one purchase was completed in the measured time".to_owned());
+        }
+        report.phases.push(measured);
         let journal = target.journal().await?;
         report.checks.push(crowd.completed_in(&journal).await?);
         report.checks.push(target.audit(&journal).await?);
@@ -189,33 +195,21 @@ impl Crowd {
         format!("pk_{}_{n}", self.run)
     }
 
-    fn tell(&self, report: &mut Report, measured: Duration) {
+    fn measured(&self, time: Duration) -> Measured {
+        let mut measured = Measured { title: "purchases", failures: self.outcomes.all(), ..Measured::default() };
         let bought = self.bought.lock();
-        report.figure("purchases", bought.counted as f64 / measured.as_secs_f64(), "/s");
-        report.figure("purchases in all", bought.completed.len() as f64, "");
-        report.figure("performances", self.house.performances() as f64, "");
-        report.latencies.extend([
-            self.placing.row("place"),
-            self.paying.row("payment"),
-            self.whole.row("whole purchase"),
-        ]);
-        report.answers = self.outcomes.all();
-        let failed: u64 = report.answers.values().sum();
-        report.figure("purchases that failed", failed as f64, "");
-        if bought.counted == 0 {
-            report.check("load", false, "not one purchase was completed in the measured time".to_owned());
-        }
+        measured.figure("purchases", bought.counted as f64 / time.as_secs_f64().max(f64::EPSILON), "/s");
+        measured.figure("with those of the warm-up", bought.completed.len() as f64, "");
+        measured.figure("that failed", measured.failures.values().sum::<u64>() as f64, "");
+        measured.figure("performances", self.house.performances() as f64, "");
+        let rows = [self.placing.row("place"), self.paying.row("payment"), self.whole.row("whole purchase")];
+        measured.latencies.extend(rows);
+        measured
     }
 
     /// The payments without what the provider says that it took for them.
-    async fn tell_without_provider(&self, provider: &str, report: &mut Report) -> Result<(), Failure> {
-        let times = match provider_times(provider).await {
-            Ok(times) => times,
-            Err(why) => {
-                report.remarks.push(format!("the provider does not tell what it took: {why}"));
-                return Ok(());
-            }
-        };
+    async fn without_provider(&self, provider: &str, measured: &mut Measured) -> Result<(), String> {
+        let times = provider_times(provider).await?;
         let (own, theirs) = (Latency::default(), Latency::default());
         let mut untold = 0_u64;
         for (n, took) in &self.bought.lock().payments {
@@ -227,11 +221,8 @@ impl Crowd {
                 None => untold += 1,
             }
         }
-        report.latencies.extend([theirs.row("provider's own time"), own.row("payment without it")]);
-        if untold > 0 {
-            report.remarks.push(format!("of {untold} payments the provider does not tell any more what they took"));
-        }
-        Ok(())
+        measured.latencies.extend([theirs.row("provider's own time"), own.row("payment without it")]);
+        if untold > 0 { Err(format!("{untold} payments are not in its list")) } else { Ok(()) }
     }
 
     /// C2: what was said to be completed is completed in the log.

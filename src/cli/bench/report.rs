@@ -28,6 +28,23 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
+/// What was measured at a stretch.
+#[derive(Debug, Default, Serialize)]
+pub struct Measured {
+    pub title: &'static str,
+    pub figures: Vec<Figure>,
+    pub latencies: Vec<tally::Row>,
+    /// What else was answered than what was hoped for, or no answer.
+    pub failures: BTreeMap<String, u64>,
+    pub processes: Vec<machine::Row>,
+}
+
+impl Measured {
+    pub fn figure(&mut self, name: &'static str, value: f64, unit: &'static str) {
+        self.figures.push(Figure { name, value, unit });
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub scenario: &'static str,
@@ -38,11 +55,7 @@ pub struct Report {
     pub target: String,
     /// What was asked for, in words.
     pub load: String,
-    pub figures: Vec<Figure>,
-    pub latencies: Vec<tally::Row>,
-    /// How often each status came, or no answer.
-    pub answers: BTreeMap<String, u64>,
-    pub processes: Vec<machine::Row>,
+    pub phases: Vec<Measured>,
     pub remarks: Vec<String>,
     pub checks: Vec<Check>,
 }
@@ -56,17 +69,10 @@ impl Report {
             machine: Machine::look()?,
             target,
             load,
-            figures: Vec::new(),
-            latencies: Vec::new(),
-            answers: BTreeMap::new(),
-            processes: Vec::new(),
+            phases: Vec::new(),
             remarks: Vec::new(),
             checks: Vec::new(),
         })
-    }
-
-    pub fn figure(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.figures.push(Figure { name, value, unit });
     }
 
     pub fn check(&mut self, name: &'static str, ok: bool, detail: String) {
@@ -113,34 +119,8 @@ impl Report {
         if !self.optimised {
             writeln!(text, "a build without optimisation: its figures say nothing")?;
         }
-        writeln!(text)?;
-        let wide = self.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
-        for Figure { name, value, unit } in &self.figures {
-            let digits = if value.fract() == 0.0 { 0 } else { 2 };
-            writeln!(text, "{name:wide$}  {value:.digits$} {unit}")?;
-        }
-        if !self.latencies.is_empty() {
-            let wide = self.latencies.iter().map(|row| row.name.len()).max().unwrap_or(0);
-            writeln!(
-                text,
-                "\n{:wide$} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}  ms",
-                "", "count", "p50", "p90", "p99", "p99.9", "max"
-            )?;
-            for tally::Row { name, count, p50_ms, p90_ms, p99_ms, p999_ms, max_ms } in &self.latencies {
-                writeln!(
-                    text,
-                    "{name:wide$} {count:>10} {p50_ms:>9.2} {p90_ms:>9.2} {p99_ms:>9.2} {p999_ms:>9.2} {max_ms:>9.2}"
-                )?;
-            }
-        }
-        if !self.answers.is_empty() {
-            let all: Vec<String> = self.answers.iter().map(|(what, count)| format!("{what}: {count}")).collect();
-            writeln!(text, "\nanswers  {}", all.join(", "))?;
-        }
-        writeln!(text)?;
-        for machine::Row { process, cpu_seconds, memory_bytes, peak_memory_bytes } in &self.processes {
-            let peak = peak_memory_bytes.map(|peak| format!(", peak {}", size(peak))).unwrap_or_default();
-            writeln!(text, "{process:9} {cpu_seconds:.2} s of processor, {} memory{peak}", size(*memory_bytes))?;
+        for phase in &self.phases {
+            phase.write(text)?;
         }
         for remark in &self.remarks {
             writeln!(text, "note: {remark}")?;
@@ -149,6 +129,37 @@ impl Report {
             writeln!(text, "{} {name}: {detail}", if *ok { "holds " } else { "BROKEN" })?;
         }
         Ok(())
+    }
+}
+
+impl Measured {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "\n{}", self.title)?;
+        let wide = self.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
+        for Figure { name, value, unit } in &self.figures {
+            let digits = if value.fract() == 0.0 { 0 } else { 2 };
+            writeln!(text, "{}", format!("  {name:wide$} {value:>12.digits$} {unit}").trim_end())?;
+        }
+        if !self.latencies.is_empty() {
+            let wide = self.latencies.iter().map(|row| row.name.len()).max().unwrap_or(0);
+            let [p50, p90, p99, p999] = ["p50", "p90", "p99", "p99.9"];
+            writeln!(text, "  {:wide$} {:>10} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {:>9}", "in ms", "count", "max")?;
+            for tally::Row { name, count, p50_ms, p90_ms, p99_ms, p999_ms, max_ms } in &self.latencies {
+                writeln!(
+                    text,
+                    "  {name:wide$} {count:>10} {p50_ms:>9.2} {p90_ms:>9.2} {p99_ms:>9.2} {p999_ms:>9.2} {max_ms:>9.2}"
+                )?;
+            }
+        }
+        if !self.failures.is_empty() {
+            let all: Vec<String> = self.failures.iter().map(|(what, count)| format!("{what}: {count}")).collect();
+            writeln!(text, "  failed: {}", all.join(", "))?;
+        }
+        for machine::Row { process, cpu_seconds, memory_bytes, peak_memory_bytes } in &self.processes {
+            let peak = peak_memory_bytes.map(|peak| format!(", peak {}", size(peak))).unwrap_or_default();
+            writeln!(text, "  {process:8} {cpu_seconds:.2} s of processor, {} of memory{peak}", size(*memory_bytes))?;
+        }
+        writeln!(text)
     }
 }
 
@@ -173,12 +184,14 @@ mod tests {
     #[test]
     fn a_broken_check_is_said_and_fails() {
         let mut report = Report::new("purchase", "a node".to_owned(), "a load".to_owned()).expect("a machine");
-        report.figure("purchases", 1_234.5, "/s");
+        let mut measured = Measured { title: "one", ..Measured::default() };
+        measured.figure("purchases", 1_234.5, "/s");
+        report.phases.push(measured);
         report.check("audit", true, "fine".to_owned());
         assert!(report.say(true).is_ok() && report.say(false).is_ok());
         report.check("completed orders", false, "one is missing".to_owned());
         assert!(report.say(false).is_err());
         let text = report.text();
-        assert!(text.contains("purchases  1234.50 /s") && text.contains("BROKEN completed orders: one is missing"));
+        assert!(text.contains("purchases      1234.50 /s") && text.contains("BROKEN completed orders: one is missing"));
     }
 }

@@ -9,7 +9,7 @@ use super::feed::{Counters, Store};
 use super::watch::{self, Address, Audience, Watching};
 use crate::cli::bench::load::{self, Plan, Ran};
 use crate::cli::bench::machine::Watched;
-use crate::cli::bench::report::Report;
+use crate::cli::bench::report::{Measured, Report};
 use crate::cli::bench::schedule::Timetable;
 use crate::cli::bench::target::Target;
 use crate::cli::failure::Failure;
@@ -46,26 +46,28 @@ impl Phase<'_> {
         let counters = Arc::new(counters);
         let look = || (watched.sample(), audience.delivered.load(Ordering::Relaxed));
         let (ran, (used, delivered), (used_after, delivered_after)) = match self.plan.rate {
-            Some(_) => load::run(&counters, self.plan, self.target, look).await?,
+            Some(_) => load::run(&counters, self.plan, self.target.address, look).await?,
             None => {
                 let before = look();
                 tokio::time::sleep(self.plan.length).await;
                 (Ran { measured: self.plan.length, ..Ran::default() }, before, look())
             }
         };
-        let settled = self.settle(&audience, &counters).await;
-        if self.spread == Spread::AllAtOne {
-            report
-                .remarks
-                .push("figures and costs from the second `deliveries` on: all watchers at one store".to_owned());
-        }
-        report.processes.extend(watched.rows(&used, &used_after));
+        let settled = self.settle(&audience, &counters, &watchers).await;
         report.ran(&ran);
-        let deliveries = delivered_after - delivered;
-        report.figure("deliveries", deliveries as f64 / ran.measured.as_secs_f64(), "/s");
-        report.figure("deliveries in all", audience.delivered.load(Ordering::Relaxed) as f64, "");
-        self.tell_memory(before, &watched, report);
-        self.tell_load(&audience, &counters, report);
+        let mut measured = Measured { processes: watched.rows(&used, &used_after), ..self.measured() };
+        match self.plan.rate {
+            Some(_) => {
+                let deliveries = (delivered_after - delivered) as f64;
+                measured.figure("deliveries", deliveries / ran.measured.as_secs_f64(), "/s");
+                tell_load(&audience, &counters, &mut measured);
+            }
+            None => {
+                measured.figure("heartbeats", audience.heartbeats.load(Ordering::Relaxed) as f64, "");
+                self.tell_memory(before, &watched, &mut measured);
+            }
+        }
+        report.phases.push(measured);
         self.judge(&audience, &counters, &watchers, settled, report);
         Ok(())
     }
@@ -98,42 +100,42 @@ impl Phase<'_> {
         Ok((audience, watchers))
     }
 
-    /// Waits until every watcher has as many frames as it is owed; false when they do not come.
-    async fn settle(&self, audience: &Audience, counters: &Counters) -> bool {
+    /// Waits until every watcher has the frames that it is owed; false when nothing comes any more before that.
+    async fn settle(&self, audience: &Audience, counters: &Counters, watchers: &[Watching]) -> bool {
         let mut watchers_of = vec![0; self.stores.len()];
-        (0..self.watchers as usize).for_each(|watcher| watchers_of[self.topic(watcher)] += 1);
+        watchers.iter().for_each(|watching| watchers_of[watching.topic] += 1);
         let owed = counters.owed(&watchers_of);
-        let until = SystemClock.elapsed() + limits::BENCH_DELIVERY;
-        while audience.delivered.load(Ordering::Relaxed) < owed {
-            if SystemClock.elapsed() > until {
+        let (mut known, mut since) = (0, SystemClock.elapsed());
+        loop {
+            let delivered = audience.delivered.load(Ordering::Relaxed);
+            // Frames of commands that were not answered are owed to nobody, but to all if to one.
+            if delivered >= owed && watchers.iter().all(|watching| watching.missing(audience) == 0) {
+                return true;
+            }
+            let now = SystemClock.elapsed();
+            if delivered != known {
+                (known, since) = (delivered, now);
+            }
+            if now > since + limits::BENCH_QUIET {
                 return false;
             }
             tokio::time::sleep(LOOK).await;
         }
-        true
     }
 
-    fn tell_memory(&self, before: Option<u64>, watched: &Watched, report: &mut Report) {
+    fn measured(&self) -> Measured {
+        let title = match (self.plan.rate, self.spread) {
+            (None, _) => "idle watchers",
+            (_, Spread::Even) => "watchers spread over all topics",
+            (_, Spread::AllAtOne) => "the same load and as many deliveries, all watchers at one topic",
+        };
+        Measured { title, ..Measured::default() }
+    }
+
+    fn tell_memory(&self, before: Option<u64>, watched: &Watched, measured: &mut Measured) {
         if let (Some(before), Some(after)) = (before, watched.memory(self.node())) {
             let each = after.saturating_sub(before) as f64 / f64::from(self.watchers) / 1_024.0;
-            report.figure("node memory for each watcher", each, "KiB more than before they came");
-        }
-    }
-
-    fn tell_load(&self, audience: &Audience, counters: &Counters, report: &mut Report) {
-        if self.plan.rate.is_none() {
-            report.figure("heartbeats", audience.heartbeats.load(Ordering::Relaxed) as f64, "");
-            return;
-        }
-        report.figure("payments recorded", counters.recorded() as f64, "");
-        let [sending, answer] = audience.latencies();
-        report.latencies.extend([
-            counters.recording.row("command"),
-            sending.row("frame since sending"),
-            answer.row("frame since answer"),
-        ]);
-        for (what, count) in counters.outcomes.all() {
-            *report.answers.entry(what).or_default() += count;
+            measured.figure("node memory for each watcher", each, "KiB");
         }
     }
 
@@ -159,13 +161,13 @@ impl Phase<'_> {
             }
         }
         for watching in watchers {
-            let missing = audience.tapes[watching.topic].read().missing(*watching.place.lock());
+            let missing = watching.missing(audience);
             if missing > 0 {
                 audience.complain(missing, || format!("a watcher of store {} lacks {missing} frames", watching.topic));
             }
         }
         let (wrong, told) = audience.complaints();
-        let late = if settled { "" } else { "; not all frames came in time" };
+        let late = if settled { "" } else { "; not all frames came" };
         let frames: usize = audience.tapes.iter().map(|tape| tape.read().len()).sum();
         let detail = match wrong {
             0 => {
@@ -183,4 +185,16 @@ impl Phase<'_> {
             report.check("heartbeats", false, format!("{heartbeats} for {} watchers", self.watchers));
         }
     }
+}
+
+fn tell_load(audience: &Audience, counters: &Counters, measured: &mut Measured) {
+    measured.figure("with those of the warm-up", audience.delivered.load(Ordering::Relaxed) as f64, "");
+    measured.figure("payments recorded", counters.recorded() as f64, "");
+    let [sending, answer] = audience.latencies();
+    measured.latencies.extend([
+        counters.recording.row("command"),
+        sending.row("frame since sending"),
+        answer.row("frame since answer"),
+    ]);
+    measured.failures = counters.outcomes.all();
 }

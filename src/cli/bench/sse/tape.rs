@@ -142,7 +142,8 @@ mod tests {
         let [a, b, c] = [0, 1, 2].map(|n: usize| first[n].clone());
         let mut forged = b.clone();
         forged[30] ^= 1;
-        let table: [(&str, Vec<&[u8]>, Vec<Seen>, u64); 6] = [
+        type Row<'a> = (&'static str, Vec<&'a [u8]>, Vec<Seen>, u64);
+        let table: [Row<'_>; 6] = [
             ("all", vec![&a, &b, &c], vec![Seen::Next(10), Seen::Next(12), Seen::Next(11)], 0),
             ("a gap", vec![&a, &c], vec![Seen::Next(10), Seen::Gap(1)], 0),
             ("twice", vec![&a, &a, &b, &c], vec![Seen::Next(10), Seen::Again, Seen::Next(12), Seen::Next(11)], 0),

@@ -130,8 +130,16 @@ pub struct Watcher {
 /// A watcher at work; dropped, it hangs up.
 pub struct Watching {
     pub topic: usize,
-    pub place: Arc<Mutex<Place>>,
+    place: Arc<Mutex<Place>>,
     _task: AbortOnDropHandle<()>,
+}
+
+impl Watching {
+    /// Frames of its topic that it has not seen.
+    pub fn missing(&self, audience: &Audience) -> u64 {
+        let place = *self.place.lock();
+        audience.tapes[self.topic].read().missing(place)
+    }
 }
 
 /// Where to, and what is asked there.
