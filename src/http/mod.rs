@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod edge;
+mod endless;
 pub mod error;
 pub mod extract;
 pub mod ops;

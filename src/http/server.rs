@@ -10,14 +10,15 @@ use std::time::Duration;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use metrics::Gauge;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
+use super::endless::{Endless, Handover};
 use super::line::{self, Line, Peer};
 use crate::{limits, telemetry};
 
@@ -42,13 +43,19 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, shutdown
         };
         match accepted {
             Ok((line, place)) => {
+                let counted = Counted::new(place);
                 let connection = connection(line, router.clone(), shutdown.clone(), cut.clone());
-                let open = metrics::gauge!(telemetry::HTTP_CONNECTIONS);
+                let (more, cut) = (tasks.clone(), cut.clone());
                 tasks.spawn(async move {
-                    open.increment(1.0);
-                    connection.await;
-                    open.decrement(1.0);
-                    drop(place);
+                    if let Some((endless, line)) = Box::pin(connection).await {
+                        // A task of its own: this one keeps the size of its largest moment.
+                        more.spawn(async move {
+                            if let Err(error) = endless.write(line, cut).await {
+                                tracing::debug!(%error, "a stream ended early");
+                            }
+                            drop(counted);
+                        });
+                    }
                 });
             }
             Err(error) => pause_after(&error).await,
@@ -60,6 +67,26 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, shutdown
         tracing::warn!(connections = tasks.len(), "connections are cut at the end of the grace");
         cut.cancel();
         tasks.wait().await;
+    }
+}
+
+/// A connection's place, and its part of the count.
+struct Counted {
+    open: Gauge,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(place: OwnedSemaphorePermit) -> Self {
+        let open = metrics::gauge!(telemetry::HTTP_CONNECTIONS);
+        open.increment(1.0);
+        Self { open, _place: place }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.decrement(1.0);
     }
 }
 
@@ -85,15 +112,18 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
+/// One connection until its last answer; an answer without end goes on alone.
 async fn connection(
     (line, peer): (Line, Arc<Peer>),
     router: Router,
     shutdown: CancellationToken,
     cut: CancellationToken,
-) {
-    let router = router.map_request(move |mut request: http::Request<Incoming>| {
+) -> Option<(Endless, Line)> {
+    let handover = Arc::new(Handover::default());
+    let handing = handover.clone();
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        request
+        handing.clone().serve(router.clone(), request)
     });
     let mut builder = http1::Builder::new();
     builder
@@ -102,22 +132,25 @@ async fn connection(
         .max_headers(limits::HEADERS)
         .max_buf_size(limits::HEADER_BYTES)
         .keep_alive(true);
-    let served = builder.serve_connection(TokioIo::new(line), TowerToHyperService::new(router));
-    tokio::pin!(served);
+    // In memory of its own, which is given back before an endless answer begins.
+    let mut served = Box::new(builder.serve_connection(TokioIo::new(line), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        endless = handover.taken() => return Some((endless, served.into_parts().io.into_inner())),
         () = shutdown.cancelled() => {
             // The request that runs is finished; an idle connection ends at once.
-            served.as_mut().graceful_shutdown();
+            Pin::new(served.as_mut()).graceful_shutdown();
             tokio::select! {
                 ended = served.as_mut() => ended,
-                () = cut.cancelled() => return,
+                endless = handover.taken() => return Some((endless, served.into_parts().io.into_inner())),
+                () = cut.cancelled() => return None,
             }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+    None
 }
 
 #[cfg(test)]
@@ -136,14 +169,18 @@ mod tests {
     }
 
     async fn start() -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let shutdown = CancellationToken::new();
         let slow = || async {
             tokio::task::yield_now().await;
             "slow but finished"
         };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", get(slow));
+        start_with(router).await
+    }
+
+    async fn start_with(router: Router) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, router, TERMS, shutdown.clone()));
         Running { address, shutdown, task }
     }
@@ -171,6 +208,76 @@ mod tests {
         for (request, expected) in table {
             let answer = exchange(running.address, &request).await;
             assert!(answer.starts_with(expected), "{request:.40} -> {answer:.60}");
+        }
+        running.shutdown.cancel();
+        running.task.await.expect("ends in order");
+    }
+
+    /// A stream of three frames that ends, or one that never does and tells when it was dropped.
+    fn streams(dropped: Arc<tokio::sync::Notify>) -> Router {
+        struct Told(Arc<tokio::sync::Notify>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.notify_one();
+            }
+        }
+        let answer = |body| ([("content-type", "text/event-stream"), ("x-own", "kept")], body);
+        let three = move || async move {
+            let frames = ["data: 1\n\n", "", "data: 2\n\n"].map(Ok::<_, std::convert::Infallible>);
+            answer(axum::body::Body::from_stream(futures::stream::iter(frames)))
+        };
+        let endless = move || async move {
+            let told = Told(dropped);
+            let frames = futures::stream::once(async { Ok::<_, std::convert::Infallible>("data: 1\n\n") });
+            let silence = futures::stream::once(async move {
+                let _told = told;
+                std::future::pending().await
+            });
+            answer(axum::body::Body::from_stream(futures::StreamExt::chain(frames, silence)))
+        };
+        Router::new().route("/", get(|| async { "hello" })).route("/three", get(three)).route("/endless", get(endless))
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_the_same_on_a_fresh_and_on_a_used_connection() {
+        let running = start_with(streams(Arc::default())).await;
+        let stream = |version: &str| format!("GET /three HTTP/{version}\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let fresh = exchange(running.address, &stream("1.1")).await;
+        let used = format!("GET / HTTP/1.1\r\nhost: x\r\n\r\n{}", stream("1.1"));
+        let used = exchange(running.address, &used).await;
+        let old = exchange(running.address, &stream("1.0")).await;
+        let chunks = "9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n";
+        for (answer, body) in [(&fresh, chunks), (&used, chunks), (&old, "data: 1\n\ndata: 2\n\n")] {
+            let at = answer.find("text/event-stream").expect("a stream");
+            let end = at + answer[at..].find("\r\n\r\n").expect("an end of the head") + 4;
+            let (head, found) = answer.split_at(end);
+            assert_eq!(found, body, "{answer}");
+            for name in ["x-own: kept\r\n", "date: "] {
+                assert!(head.contains(name), "{answer}");
+            }
+            assert_eq!(head.contains("transfer-encoding: chunked"), body == chunks, "{answer}");
+        }
+        running.shutdown.cancel();
+        running.task.await.expect("ends in order");
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_client() {
+        let dropped = Arc::new(tokio::sync::Notify::new());
+        let running = start_with(streams(dropped.clone())).await;
+        for before in ["", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+            let mut client = TcpStream::connect(running.address).await.expect("listening");
+            let request = format!("{before}GET /endless HTTP/1.1\r\nhost: x\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("open");
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"data: 1\n\n\r\n") {
+                assert_ne!(client.read_buf(&mut seen).await.expect("open"), 0);
+            }
+            if before.is_empty() {
+                client.write_all(b"whatever else it says").await.expect("open");
+            }
+            drop(client);
+            dropped.notified().await;
         }
         running.shutdown.cancel();
         running.task.await.expect("ends in order");
