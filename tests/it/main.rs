@@ -6,6 +6,7 @@
 mod base;
 
 mod bad_input;
+mod browser;
 mod commands;
 mod coupons;
 mod crash;
