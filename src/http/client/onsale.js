@@ -21,8 +21,8 @@
  *   the seats that are not available; the map is one object that lives on until a reset.
  * @property {string} [order] An order's id. State: the order.
  * @property {string} [couponTask] The id of a request for a coupon. State: its result, and then it is over.
- * @property {string} [store] A store's id. No state: what counts is `onEvent`. So with `path`, which is any other stream.
- * @property {string} [path] Such as `/v1/rankings/shows/events?window=1h`.
+ * @property {string} [store] A store's id. No state: what counts is `onEvent`.
+ * @property {string} [path] Any other stream, such as `/v1/rankings/shows/events?window=1h`; again no state.
  * @property {"latest" | "all"} [resume] Stores: which of the missed payments come after a cut (`latest`).
  * @property {string} [after] An id or `position` to go on from, as if it had been seen here.
  * @property {string | (() => string | Promise<string>)} [token] Or what gives a fresh one; asked for each connection.
@@ -42,8 +42,7 @@ const KINDS = {
   seats: { path: (id) => `/v1/performances/${id}/seats/events`, fold: seatMap },
   order: { path: (id) => `/v1/orders/${id}/events`, fold: newest("order") },
   couponTask: { path: (id) => `/v1/coupon-tasks/${id}/events`, fold: newest("result"), last: "result" },
-  store: { path: (id) => `/v1/stores/${id}/payments/events` },
-  path: { path: (path) => path },
+  store: { path: (id) => `/v1/stores/${id}/payments/events` }, path: { path: (path) => path },
 };
 
 function seatMap(state, { event, data }) {
@@ -57,25 +56,16 @@ function seatMap(state, { event, data }) {
 export function follow(options) {
   const name = Object.keys(KINDS).find((kind) => options[kind] !== undefined);
   if (!name) throw new TypeError(`follow what? One of: ${Object.keys(KINDS).join(", ")}`);
-  const kind = KINDS[name];
-  const path = kind.path(name === "path" ? options.path : encodeURIComponent(options[name]));
+  const kind = KINDS[name], path = kind.path(name === "path" ? options.path : encodeURIComponent(options[name]));
   const { silence = 45_000, longestWait = 30_000, resume = "latest" } = options;
   const base = (options.base ?? new URL(".", import.meta.url).href).replace(/\/$/, "");
   let state, last = options.after, retry = 3_000, failures = 0, gapAt, closed = false, attempt, wake;
 
-  // A page's own mistake in a handler must not end the stream.
   const tell = (handler, ...what) => {
-    try {
-      if (!closed) options[handler]?.(...what);
-    } catch (error) {
-      queueMicrotask(() => { throw error; }); // seen like any other uncaught one
-    }
+    // A page's own mistake in a handler must not end the stream; it shows like any uncaught error.
+    try { if (!closed) options[handler]?.(...what); } catch (error) { reportError(error); }
   };
-  const close = () => {
-    closed = true;
-    attempt?.abort();
-    wake?.();
-  };
+  const close = () => { closed = true; attempt?.abort(); wake?.(); };
   const address = async (signal) => {
     const url = new URL(base + path, globalThis.location?.href);
     if (options.token !== undefined) {
@@ -114,8 +104,7 @@ export function follow(options) {
   };
 
   const connect = async () => {
-    const { signal } = (attempt = new AbortController());
-    let alarm;
+    let alarm, { signal } = (attempt = new AbortController());
     const alive = () => {
       clearTimeout(alarm);
       alarm = setTimeout(() => attempt.abort(new Trouble(0, "silent", `nothing came for ${silence} ms`)), silence);
@@ -127,8 +116,7 @@ export function follow(options) {
       if (!response.headers.get("content-type")?.startsWith("text/event-stream")) throw new Trouble(0, "http", "no stream");
       let first = true;
       const parse = parser((frame) => {
-        if (closed) return;
-        take({ ...frame, data: JSON.parse(frame.data) }, first);
+        if (!closed) take({ ...frame, data: JSON.parse(frame.data) }, first);
         first &&= frame.id === undefined;
       }, (millis) => (retry = millis));
       tell("onOpen");
@@ -154,12 +142,11 @@ export function follow(options) {
       const asked = trouble.after && trouble.after * (1 + Math.random() / 4);
       if (!trouble.hopeless) trouble.retryIn = Math.min(asked ?? grown, 2 ** 31 - 1);
       tell("onError", trouble);
-      if (trouble.hopeless) close();
+      if (trouble.hopeless) closed = true;
       if (!closed) await new Promise((resolve) => setTimeout((wake = resolve), trouble.retryIn));
     }
   };
-  options.signal?.addEventListener("abort", close);
-  if (options.signal?.aborted) close();
+  options.signal?.aborted ? close() : options.signal?.addEventListener("abort", close);
   return { close, ended: run(), get state() { return state; }, get lastEventId() { return last; } };
 }
 
@@ -191,11 +178,8 @@ export function parser(onFrame, onRetry = () => {}) {
   const decoder = new TextDecoder();
   let [rest, afterCr, frame] = ["", false, { data: [] }];
   const line = (text) => {
-    if (text === "") {
-      if (frame.data.length) onFrame({ event: frame.event || "message", data: frame.data.join("\n"), id: frame.id });
-      frame = { data: [] };
-      return;
-    }
+    if (text === "" && frame.data.length) onFrame({ ...frame, event: frame.event || "message", data: frame.data.join("\n") });
+    if (text === "") return void (frame = { data: [] });
     const [, field, value = ""] = /^([^:]*)(?:: ?([^]*))?$/.exec(text);
     if (field === "data") frame.data.push(value);
     else if (field === "event") frame.event = value;
