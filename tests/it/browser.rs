@@ -112,14 +112,16 @@ async fn a_seat_map_is_complete_though_its_stream_is_cut_at_changing_bytes() {
         order = Some(trade(&stage, &kim, round, order).await);
         let (position, _) = get_seats(&stage).await;
         front.hears("map state", |seen| seen.last().is_some_and(|last| last["position"] == position)).await;
-        assert!(round < 500, "{} streams were never asked for", front.acts_left());
-        if front.told("map error").len() == cuts {
+        assert!(round < 500, "too few streams were asked for: {:?}", front.asked());
+        // A browser asks again by itself where it was cut before it saw a byte, and tells no page: the front counts.
+        if front.asked().len() > cuts {
             break;
         }
     }
     assert_complete(&stage, &front).await;
     assert_eq!(front.told("map gap"), Vec::<Value>::new());
-    assert!(front.told("map error").iter().all(|error| error["code"] == "cut"));
+    let errors = front.told("map error");
+    assert!(errors.len() > cuts / 2 && errors.iter().all(|error| error["code"] == "cut"), "{errors:?}");
 }
 
 #[tokio::test]
@@ -148,29 +150,32 @@ async fn what_is_lost_again_makes_the_page_begin_anew_and_a_reset_forgets() {
     let first = trade(&stage, &kim, 0, None).await;
     let partition = get_seats(&stage).await.0.as_str().expect("a position").split(':').next().map(str::to_owned);
     let script = format!(
-        "watch('map', {{ seats: '{0}' }}); watch('future', {{ seats: '{0}', after: '{1}:999999' }});",
+        "const future = new AbortController();
+         watch('map', {{ seats: '{0}' }});
+         watch('future', {{ seats: '{0}', after: '{1}:999999', signal: future.signal,
+             onState: (state) => {{ report('future state', state); future.abort(); }} }});",
         stage.performance,
         partition.expect("a partition")
     );
-    let front = Front::start(&stage.server.base, &format!("{FOLLOW}{script}")).await;
-    let _browser = Browser::open(&format!("{}/page", front.base));
-    let events = front.hears("future frame", |seen| seen.len() == 2).await;
-    assert_eq!(column(&events, "event"), ["reset", "snapshot"]);
+    let (front, _browser) = visit(&stage.server.base, &script, Vec::new()).await;
+    front.hears("future ended", |seen| !seen.is_empty()).await;
+    assert_eq!(column(&front.told("future frame"), "event"), ["reset", "snapshot"]);
     assert_eq!(front.told("future state").len(), 1, "a reset alone is no state");
     front.hears("map state", |seen| seen.len() == 1).await;
-    // Both pages come back: none of them may get the next frame, twice.
-    front.plan([Act::Lose(0), Act::Lose(0), Act::Lose(0), Act::Lose(0)]);
+    // What the page missed while the front is down is two frames, of which it may not get the first, twice.
     front.down(true);
-    let second = trade(&stage, &kim, 1, Some(first)).await;
+    front.hears("map error", |seen| seen.iter().any(|error| error["status"] == 503)).await;
+    trade(&stage, &kim, 1, Some(first)).await;
+    front.plan([Act::Lose(0), Act::Lose(0)]);
     front.down(false);
     let gaps = front.hears("map gap", |seen| seen.len() == 2).await;
-    assert_eq!(column(&gaps, "lost"), [json!(false), json!(true)]);
-    trade(&stage, &kim, 2, Some(second)).await;
+    assert_eq!(column(&gaps, "lost"), [json!(false), json!(true)], "{:?}", front.asked());
+    assert_eq!(gaps[0]["expected"], gaps[1]["expected"]);
     let (position, seats) = get_seats(&stage).await;
-    for name in ["map state", "future state"] {
-        let states = front.hears(name, |seen| seen.last().is_some_and(|last| last["position"] == position)).await;
-        assert_eq!(states.last().expect("a state")["seats"], json!(seats), "{name}");
-    }
+    let states = front.hears("map state", |seen| seen.last().is_some_and(|last| last["position"] == position)).await;
+    assert_eq!(states.last().expect("a state")["seats"], json!(seats));
+    let events = column(&front.told("map frame"), "event");
+    assert_eq!(events, ["snapshot", "snapshot"], "it began anew and never showed what came after the gap");
 }
 
 #[tokio::test]

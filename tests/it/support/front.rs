@@ -93,10 +93,6 @@ impl Front {
         self.shared.acts.lock().expect("unpoisoned").extend(acts);
     }
 
-    pub fn acts_left(&self) -> usize {
-        self.shared.acts.lock().expect("unpoisoned").len()
-    }
-
     pub fn down(&self, down: bool) {
         self.shared.down.send_replace(down);
     }
