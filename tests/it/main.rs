@@ -7,6 +7,7 @@ mod base;
 
 mod bad_input;
 mod bench;
+mod browser;
 mod commands;
 mod coupons;
 mod crash;

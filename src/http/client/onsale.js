@@ -1,8 +1,7 @@
 // Follows live things of an onsale node from a page: a seat map, an order, a coupon task, the feed of a store.
 //
 //   import { follow } from "https://tickets.example/onsale.js";
-//   const map = follow({ seats: "pf_…", onState: (state) => draw(state.seats) });
-//   map.close();
+//   const map = follow({ seats: "pf_…", onState: (state) => draw(state.seats) }); // and later: map.close()
 //
 // It reads streams with `fetch`, not with `EventSource`: that one gives up for good after any answer but 200, hides the
 // status and `Retry-After`, and hides heartbeats, so that a dead connection looks like a quiet one. With a token each
@@ -22,8 +21,8 @@
  *   the seats that are not available; the map is one object that lives on until a reset.
  * @property {string} [order] An order's id. State: the order.
  * @property {string} [couponTask] The id of a request for a coupon. State: its result, and then it is over.
- * @property {string} [store] A store's id. No state: a feed is watched with `onEvent`.
- * @property {string} [path] Any other stream, such as `/v1/rankings/shows/events?window=1h`. No state.
+ * @property {string} [store] A store's id. No state: what counts is `onEvent`.
+ * @property {string} [path] Any other stream, such as `/v1/rankings/shows/events?window=1h`; again no state.
  * @property {"latest" | "all"} [resume] Stores: which of the missed payments come after a cut (`latest`).
  * @property {string} [after] An id or `position` to go on from, as if it had been seen here.
  * @property {string | (() => string | Promise<string>)} [token] Or what gives a fresh one; asked for each connection.
@@ -43,8 +42,7 @@ const KINDS = {
   seats: { path: (id) => `/v1/performances/${id}/seats/events`, fold: seatMap },
   order: { path: (id) => `/v1/orders/${id}/events`, fold: newest("order") },
   couponTask: { path: (id) => `/v1/coupon-tasks/${id}/events`, fold: newest("result"), last: "result" },
-  store: { path: (id) => `/v1/stores/${id}/payments/events` },
-  path: { path: (path) => path },
+  store: { path: (id) => `/v1/stores/${id}/payments/events` }, path: { path: (path) => path },
 };
 
 function seatMap(state, { event, data }) {
@@ -58,35 +56,25 @@ function seatMap(state, { event, data }) {
 export function follow(options) {
   const name = Object.keys(KINDS).find((kind) => options[kind] !== undefined);
   if (!name) throw new TypeError(`follow what? One of: ${Object.keys(KINDS).join(", ")}`);
-  const kind = KINDS[name];
-  const path = kind.path(name === "path" ? options.path : encodeURIComponent(options[name]));
+  const kind = KINDS[name], path = kind.path(name === "path" ? options.path : encodeURIComponent(options[name]));
   const { silence = 45_000, longestWait = 30_000, resume = "latest" } = options;
   const base = (options.base ?? new URL(".", import.meta.url).href).replace(/\/$/, "");
   let state, last = options.after, retry = 3_000, failures = 0, gapAt, closed = false, attempt, wake;
 
-  // A page's own mistake in a handler must not end the stream.
   const tell = (handler, ...what) => {
-    try {
-      if (!closed) options[handler]?.(...what);
-    } catch (error) {
-      queueMicrotask(() => { throw error; }); // seen like any other uncaught one
-    }
+    // A page's own mistake in a handler must not end the stream; it shows like any uncaught error.
+    try { if (!closed) options[handler]?.(...what); } catch (error) { reportError(error); }
   };
-  const close = () => {
-    closed = true;
-    attempt?.abort();
-    wake?.();
-  };
-  const newTicket = async (signal) => {
-    const token = typeof options.token === "function" ? await options.token() : options.token;
-    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-    const body = JSON.stringify({ path: path.split("?")[0] });
-    const answer = await ask(`${base}/v1/stream-tickets`, { method: "POST", headers, body, signal });
-    return (await answer.json()).ticket;
-  };
+  const close = () => { closed = true; attempt?.abort(); wake?.(); };
   const address = async (signal) => {
     const url = new URL(base + path, globalThis.location?.href);
-    if (options.token !== undefined) url.searchParams.set("ticket", await newTicket(signal));
+    if (options.token !== undefined) {
+      const token = typeof options.token === "function" ? await options.token() : options.token;
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+      const body = JSON.stringify({ path: path.split("?")[0] });
+      const answer = await ask(`${base}/v1/stream-tickets`, { method: "POST", headers, body, signal });
+      url.searchParams.set("ticket", (await answer.json()).ticket);
+    }
     if (name === "store") url.searchParams.set("resume", resume);
     if (last !== undefined) url.searchParams.set("last_event_id", last);
     return url;
@@ -100,7 +88,12 @@ export function follow(options) {
     } else if (last !== undefined && id !== undefined) {
       if (!isAfter(id, last)) return; // a proxy's repetition
       if (name === "store" && resume === "latest" && first) frame.skipped = data.skipped ?? (data.prev === last ? 0 : null);
-      else if (data.prev !== undefined && data.prev !== last) throw gap(id, data.prev);
+      else if (data.prev !== undefined && data.prev !== last) {
+        const gap = { expected: last, prev: data.prev, id, lost: gapAt === last };
+        [gapAt, last] = [last, gap.lost ? undefined : last];
+        tell("onGap", gap);
+        throw new Trouble(0, "gap", `${id} comes after ${gap.prev}, not after ${gap.expected}`, gap.lost ? undefined : 0);
+      }
     }
     last = id ?? last;
     state = kind.fold?.(state, frame);
@@ -109,16 +102,9 @@ export function follow(options) {
     if (state !== undefined && id !== undefined) tell("onState", state, frame);
     if (event === kind.last) close();
   };
-  const gap = (id, prev) => {
-    const [expected, lost] = [last, gapAt === last];
-    [gapAt, last] = lost ? [undefined, undefined] : [last, last];
-    tell("onGap", { expected, prev, id, lost });
-    return new Trouble(0, "gap", `${id} comes after ${prev}, not after ${expected}`, lost ? undefined : 0);
-  };
 
   const connect = async () => {
-    const { signal } = (attempt = new AbortController());
-    let alarm;
+    let alarm, { signal } = (attempt = new AbortController());
     const alive = () => {
       clearTimeout(alarm);
       alarm = setTimeout(() => attempt.abort(new Trouble(0, "silent", `nothing came for ${silence} ms`)), silence);
@@ -130,8 +116,7 @@ export function follow(options) {
       if (!response.headers.get("content-type")?.startsWith("text/event-stream")) throw new Trouble(0, "http", "no stream");
       let first = true;
       const parse = parser((frame) => {
-        if (closed) return;
-        take({ ...frame, data: JSON.parse(frame.data) }, first);
+        if (!closed) take({ ...frame, data: JSON.parse(frame.data) }, first);
         first &&= frame.id === undefined;
       }, (millis) => (retry = millis));
       tell("onOpen");
@@ -152,18 +137,16 @@ export function follow(options) {
     while (!closed) {
       const trouble = await connect().then(() => new Trouble(0, "cut", "the stream ended"), (error) =>
         error instanceof Trouble ? error : new Trouble(0, "cut", String(error)));
-      if (closed) break;
-      const grown = failures++ ? Math.min(retry * 2 ** failures, 2 ** 30) * (0.5 + Math.random() / 2) : retry;
+      // The node spreads `retry` by itself; what the page makes of it must not bring all pages back at once either.
+      const grown = Math.min(failures++ ? retry * 2 ** failures * (0.5 + Math.random() / 2) : retry, longestWait);
       const asked = trouble.after && trouble.after * (1 + Math.random() / 4);
-      trouble.retryIn = trouble.hopeless ? null : Math.min(asked ?? Math.min(grown, longestWait), 2 ** 31 - 1);
+      if (!trouble.hopeless) trouble.retryIn = Math.min(asked ?? grown, 2 ** 31 - 1);
       tell("onError", trouble);
-      if (trouble.hopeless) break;
-      await new Promise((resolve) => setTimeout((wake = resolve), trouble.retryIn));
+      if (trouble.hopeless) closed = true;
+      if (!closed) await new Promise((resolve) => setTimeout((wake = resolve), trouble.retryIn));
     }
-    closed = true;
   };
-  options.signal?.addEventListener("abort", close);
-  if (options.signal?.aborted) close();
+  options.signal?.aborted ? close() : options.signal?.addEventListener("abort", close);
   return { close, ended: run(), get state() { return state; }, get lastEventId() { return last; } };
 }
 
@@ -195,11 +178,8 @@ export function parser(onFrame, onRetry = () => {}) {
   const decoder = new TextDecoder();
   let [rest, afterCr, frame] = ["", false, { data: [] }];
   const line = (text) => {
-    if (text === "") {
-      if (frame.data.length) onFrame({ event: frame.event || "message", data: frame.data.join("\n"), id: frame.id });
-      frame = { data: [] };
-      return;
-    }
+    if (text === "" && frame.data.length) onFrame({ ...frame, event: frame.event || "message", data: frame.data.join("\n") });
+    if (text === "") return void (frame = { data: [] });
     const [, field, value = ""] = /^([^:]*)(?:: ?([^]*))?$/.exec(text);
     if (field === "data") frame.data.push(value);
     else if (field === "event") frame.event = value;

@@ -1,5 +1,7 @@
 //! What tests stand on: servers, people with tokens, streams, and waiting for conditions.
 
+pub mod browser;
+pub mod front;
 pub mod http;
 pub mod lists;
 pub mod raw;
