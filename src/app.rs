@@ -4,6 +4,7 @@
 //! the other way round. What a part does is not known here.
 
 mod payments;
+mod watchers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,11 +29,11 @@ use crate::domain::coupon::Coupon;
 use crate::fault::Fault;
 use crate::http::{Check, Handles, Readiness};
 use crate::ids::{NodeId, StreamId, TaskId, Version};
-use crate::journal::open::{self, OpenError, Role, Target};
+use crate::journal::open::{self, OpenError, Options, Role, Target};
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
-use crate::live::hub::{HubParts, Options, TaskLookup};
-use crate::live::{Hub, Places};
+use crate::live::Hub;
+use crate::live::hub::{HubParts, TaskLookup};
 use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Runner, State};
@@ -108,6 +109,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
+    watchers::allow_files(config.sse.connections());
     // Keys of the wrong kind are told before the sale, not during it.
     let payments = payments(config)?;
     let keys = keys(config, &entropy)?;
@@ -143,7 +145,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
-    let hub = Hub::with(parts, watchers(config, &node).await?);
+    let hub = Hub::with(parts, watchers::options(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -196,33 +198,21 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
             listeners.push(tokio::spawn(http::serve(
                 admin,
                 own,
-                terms(config, limits::ADMIN_CONNECTIONS),
+                watchers::terms(config, limits::ADMIN_CONNECTIONS),
                 stop.clone(),
             )));
             // The numbers have an address of their own now; here they are no longer to be had.
             Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
         }
     };
-    listeners.push(tokio::spawn(http::serve(listener, public, terms(config, config.sse.connections()), stop.clone())));
+    listeners.push(tokio::spawn(http::serve(
+        listener,
+        public,
+        watchers::terms(config, config.sse.connections()),
+        stop.clone(),
+    )));
     tracing::info!(%node, %address, "ready");
     Ok(Running { address, keys, engine, hub, watching, stop, listeners })
-}
-
-/// What the hub is told of the operator's choices.
-async fn watchers(config: &Config, node: &NodeId) -> Result<Options, StartError> {
-    let sse = &config.sse;
-    let places = Places {
-        per_node: sse.max_per_node,
-        per_account: sse.max_per_account,
-        per_address: sse.max_per_address,
-        uncounted: sse.uncounted()?,
-    };
-    let presence = open::presence(&target(config)).await?;
-    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
-}
-
-fn terms(config: &Config, connections: usize) -> http::Terms {
-    http::Terms { connections, stalled: config.sse.stalled() }
 }
 
 impl Running {
@@ -286,7 +276,7 @@ pub fn chosen_partitions(config: &Config) -> Option<u16> {
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {
-    let options = open::Options { partitions: chosen_partitions(config), ..open::Options::new(role) };
+    let options = Options { partitions: chosen_partitions(config), ..Options::new(role) };
     open::open(&target(config), options).await
 }
 

@@ -14,10 +14,8 @@ pub mod streams;
 mod accounts;
 mod admin;
 mod coupons;
-mod displays;
 mod document;
 mod gate;
-mod line;
 mod lists;
 mod orders;
 mod payments;
@@ -37,8 +35,7 @@ mod venues;
 
 use axum::{Router, middleware};
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use ops::{Check, Readiness};
@@ -101,7 +98,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::record, lists::store_payments::list))
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
-        .routes(routes!(displays::list))
+        .routes(routes!(lists::displays::list))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
         .routes(routes!(gate::keys))

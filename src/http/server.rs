@@ -3,6 +3,8 @@
 //!
 //! axum's own loop sets no timer for headers, so a client could hold a connection for ever by sending one byte a minute.
 
+mod line;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::line::{self, Line, Peer};
+use self::line::Line;
+pub use self::line::Peer;
 use crate::{limits, telemetry};
 
 /// How many clients, and how patient with them?
