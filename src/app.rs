@@ -109,7 +109,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
-    watchers::allow_files(config.sse.connections());
+    watchers::allow_files(config);
     // Keys of the wrong kind are told before the sale, not during it.
     let payments = payments(config)?;
     let keys = keys(config, &entropy)?;

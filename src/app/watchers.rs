@@ -28,17 +28,19 @@ pub fn terms(config: &Config, connections: usize) -> Terms {
 }
 
 /// Each connection is an open file, and what systems allow unasked is far less than they allow. A node that gets less
-/// than it wants still serves; it says so, since clients would wait in vain.
-pub fn allow_files(connections: usize) {
-    let wanted = u64::try_from(connections + limits::OTHER_FILES).unwrap_or(u64::MAX);
+/// than its streams may need still serves, and says so, since clients would wait in vain.
+pub fn allow_files(config: &Config) {
+    let files = |connections: usize| u64::try_from(connections + limits::OTHER_FILES).unwrap_or(u64::MAX);
+    let (wanted, needed) = (files(config.sse.connections()), files(config.sse.max_per_node));
     let mut allowed = getrlimit(Resource::Nofile);
-    let enough = |allowed: Option<u64>| allowed.is_none_or(|files| files >= wanted);
-    if enough(allowed.current) {
+    if allowed.current.is_none_or(|files| files >= wanted) {
         return;
     }
     allowed.current = Some(allowed.maximum.map_or(wanted, |most| most.min(wanted)));
-    let raised = setrlimit(Resource::Nofile, allowed).is_ok();
-    if !raised || !enough(allowed.current) {
-        tracing::warn!(wanted, allowed = ?allowed.maximum, "fewer open files are allowed than sse.max_per_node may need");
+    // What cannot be changed stays as it was, which the next look shows.
+    let _refused = setrlimit(Resource::Nofile, allowed);
+    let got = getrlimit(Resource::Nofile).current;
+    if got.is_some_and(|files| files < needed) {
+        tracing::warn!(needed, ?got, "fewer open files are allowed than sse.max_per_node may need");
     }
 }
