@@ -3,6 +3,7 @@
 //! Log first, then the claim, the actors, the hub, and last the listener: whoever can connect can be answered. Shutdown is
 //! the other way round. What a part does is not known here.
 
+mod health;
 mod payments;
 mod watchers;
 
@@ -13,8 +14,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get};
-use metrics_exporter_prometheus::PrometheusHandle;
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -27,20 +26,24 @@ use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::domain::coupon::Coupon;
 use crate::fault::Fault;
-use crate::http::{Check, Handles, Readiness};
+use crate::gateways::hints::Channel;
+use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
+use crate::journal::follow::{Follow, Risen};
 use crate::journal::open::{self, OpenError, Options, Role, Target};
+use crate::journal::poll::Poll;
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
 use crate::live::Hub;
 use crate::live::hub::{HubParts, TaskLookup};
 use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
-use crate::projections::runner::{self, Runner, State};
+use crate::projections::runner::{self, Keeping, Runner};
 use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
+use health::{Gauges, Health};
 pub use payments::payments;
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
@@ -73,6 +76,8 @@ pub enum StartError {
     Signals(std::io::Error),
     #[error("{0}")]
     Metrics(String),
+    #[error("--follow reads the log of a Postgres that another node writes; name it with ONSALE_DATABASE_URL")]
+    NobodyToFollow,
     #[error("stepped down: another node serves this log")]
     Lost,
 }
@@ -81,7 +86,10 @@ pub enum StartError {
 pub struct Running {
     pub address: SocketAddr,
     pub keys: Keys,
-    engine: Engine,
+    /// `None`: it follows.
+    engine: Option<Engine>,
+    /// Cancelled when another node has taken over what this one owned.
+    lost: CancellationToken,
     hub: Hub,
     watching: TaskTracker,
     stop: CancellationToken,
@@ -93,7 +101,7 @@ pub async fn run(config: &Config, ready: impl FnOnce(SocketAddr)) -> Result<(), 
     let mut signals = StopSignals::listen()?;
     let running = start(config).await?;
     ready(running.address);
-    let lost = running.engine.lost();
+    let lost = running.lost.clone();
     let stepped_down = tokio::select! {
         () = signals.heard() => false,
         () = lost.cancelled() => true,
@@ -119,27 +127,19 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         "" => None,
         address => Some(listen(address).await?),
     };
-    let journal = open_journal(config, Role::Serve).await?;
+    let hints = hints(config)?;
     let node = node_id(config, &entropy);
-    let claim = journal.claim(&node).await?;
-    // The claim may have waited for a dead node's lease; ours counts from a heartbeat of our own.
-    let claimed_at = clock.elapsed();
-    journal.heartbeat(&node).await?;
-    let setup = Setup {
-        journal: journal.clone(),
-        claim,
-        claimed_at,
-        node: node.clone(),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        sabotage: None,
-    };
-    let engine = Engine::start(setup).await?;
     let (stop, watching) = (CancellationToken::new(), TaskTracker::new());
+    let (journal, log) = match config.server.follow {
+        true => follow(config, hints, &clock, &entropy, &stop, &watching).await?,
+        false => own(config, hints, &node, &clock, &entropy, &stop, &watching).await?,
+    };
+    let Log { dispatch, follow, engine } = log;
+    let lost = engine.as_ref().map_or_else(CancellationToken::new, Engine::lost);
     let parts = HubParts {
         journal: journal.clone(),
-        follow: engine.follow(),
-        lookup: Arc::new(CouponTasks(engine.dispatch())),
+        follow: follow.clone(),
+        lookup: Arc::new(CouponTasks(dispatch.clone())),
         clock: clock.clone(),
         entropy: entropy.clone(),
         stop: stop.clone(),
@@ -149,15 +149,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
-        follow: engine.follow(),
+        follow: follow.clone(),
         clock: clock.clone(),
         stop: stop.clone(),
         tracker: watching.clone(),
         roster: if config.projections.run { ROSTER } else { &[] },
+        keeping: if config.server.follow { Keeping::Theirs } else { Keeping::Ours },
     });
     runner.shown().await;
     let processes = Processes::start(sagas::Parts {
-        dispatch: engine.dispatch(),
+        dispatch: dispatch.clone(),
         journal: journal.clone(),
         payments,
         entropy: entropy.clone(),
@@ -165,10 +166,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     });
-    let health = Arc::new(Health::new(engine.lost(), runner.clone()));
+    let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {
-        dispatch: engine.dispatch(),
+        dispatch: dispatch.clone(),
         hub: hub.clone(),
         runner: runner.clone(),
         processes: processes.clone(),
@@ -176,7 +177,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
-        dispatch: engine.dispatch(),
+        dispatch: dispatch.clone(),
         hub: hub.clone(),
         runner: runner.clone(),
         processes,
@@ -187,6 +188,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         readiness: health,
         metrics: metrics.clone(),
         stopping: stop.clone(),
+        follows: config.server.follow,
     });
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
     let mut listeners = Vec::new();
@@ -212,7 +214,76 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop.clone(),
     )));
     tracing::info!(%node, %address, "ready");
-    Ok(Running { address, keys, engine, hub, watching, stop, listeners })
+    Ok(Running { address, keys, engine, lost, hub, watching, stop, listeners })
+}
+
+/// The way to the log, and to what is decided about it.
+struct Log {
+    dispatch: Dispatch,
+    follow: Follow,
+    engine: Option<Engine>,
+}
+
+/// Takes the log over, and tells those who follow it where to look.
+async fn own(
+    config: &Config,
+    hints: Option<Channel>,
+    node: &NodeId,
+    clock: &Arc<dyn Clock>,
+    entropy: &Entropy,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(SharedJournal, Log), StartError> {
+    let journal = open_journal(config, Role::Serve).await?;
+    let claim = journal.claim(node).await?;
+    // The claim may have waited for a dead node's lease; ours counts from a heartbeat of our own.
+    let claimed_at = clock.elapsed();
+    journal.heartbeat(node).await?;
+    let engine = Engine::start(Setup {
+        journal: journal.clone(),
+        claim,
+        claimed_at,
+        node: node.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        sabotage: None,
+    });
+    let engine = engine.await?;
+    let follow = engine.follow();
+    if let Some(channel) = hints {
+        let risen = |mut risen: Risen| async move { Some((risen.next().await, risen)) };
+        tasks.spawn(channel.tell(futures::stream::unfold(follow.risen(), risen), stop.clone()));
+    }
+    Ok((journal, Log { dispatch: engine.dispatch(), follow, engine: Some(engine) }))
+}
+
+/// Follows a log that another node writes.
+async fn follow(
+    config: &Config,
+    hints: Option<Channel>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Entropy,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(SharedJournal, Log), StartError> {
+    if matches!(target(config), Target::Sqlite { .. }) {
+        return Err(StartError::NobodyToFollow);
+    }
+    let journal = open_journal(config, Role::Read).await?;
+    let poll = Poll::open(journal.clone(), clock.clone()).await?;
+    let (follow, hear) = (poll.follow(), poll.hinting());
+    tasks.spawn(poll.run(stop.clone()));
+    if let Some(channel) = hints {
+        tasks.spawn(channel.listen(hear, stop.clone()));
+    }
+    let dispatch = Dispatch::elsewhere(journal.clone(), clock.clone(), entropy.clone());
+    Ok((journal, Log { dispatch, follow, engine: None }))
+}
+
+fn hints(config: &Config) -> Result<Option<Channel>, StartError> {
+    let url = &config.redis.url;
+    let channel = url.is_set().then(|| Channel::new(url.expose(), &config.redis.prefix)).transpose();
+    channel.map_err(|wrong| ConfigError::new("redis.url", wrong.to_string()).into())
 }
 
 impl Running {
@@ -231,7 +302,8 @@ impl Running {
         if tokio::time::timeout(limits::SHUTDOWN_TIME - HANDING_OVER, requests).await.is_err() {
             tracing::warn!("not every request ended in time; each is in the log or never started");
         }
-        if tokio::time::timeout(HANDING_OVER, self.engine.shutdown()).await.is_err() {
+        let Some(engine) = self.engine else { return };
+        if tokio::time::timeout(HANDING_OVER, engine.shutdown()).await.is_err() {
             tracing::warn!("the lease was not handed over in time; it runs out by itself");
         }
     }
@@ -365,107 +437,5 @@ impl TaskLookup for CouponTasks {
             Err(CommandError::Refused(_)) => Ok(None),
             Err(CommandError::Failed(fault)) => Err(fault),
         }
-    }
-}
-
-/// What is known of the node's health, looked at once a second so that `/readyz` answers at once.
-struct Health {
-    lost: CancellationToken,
-    /// Why the log cannot be read, as of the last look.
-    log: Mutex<Result<(), String>>,
-    runner: Runner,
-}
-
-impl Health {
-    fn new(lost: CancellationToken, runner: Runner) -> Self {
-        Self { lost, log: Mutex::new(Ok(())), runner }
-    }
-
-    /// What of the read models is not as it should be. Told, but no reason to take no requests: commands, streams and
-    /// the other read models go on.
-    fn projections(&self) -> String {
-        let told = |(name, status): (&str, runner::Status)| {
-            let mut parts = Vec::new();
-            if status.state != State::Live {
-                parts.push(status.state.as_str().to_owned());
-            }
-            if status.parked_keys > 0 {
-                parts.push(format!("{} keys parked", status.parked_keys));
-            }
-            if let Some((partition, position)) = status.gaps.first_key_value() {
-                parts.push(format!("a gap in the log at {partition}:{position}"));
-            }
-            (!parts.is_empty()).then(|| format!("{name}: {}", parts.join(", ")))
-        };
-        self.runner.statuses().into_iter().filter_map(told).collect::<Vec<_>>().join("; ")
-    }
-
-    async fn look(self: Arc<Self>, journal: SharedJournal, stop: CancellationToken) {
-        let mut round = tokio::time::interval(limits::HEARTBEAT);
-        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                _ = round.tick() => {}
-            }
-            let found = match tokio::time::timeout(limits::LEASE, journal.heads()).await {
-                Ok(heads) => heads.map(drop).map_err(|fault| fault.to_string()),
-                Err(_) => Err("the log does not answer".to_owned()),
-            };
-            *self.log.lock() = found;
-        }
-    }
-}
-
-/// What is counted by looking, once a second.
-struct Gauges {
-    dispatch: Dispatch,
-    hub: Hub,
-    runner: Runner,
-    processes: Processes,
-    metrics: PrometheusHandle,
-}
-
-impl Gauges {
-    async fn look(self, stop: CancellationToken) {
-        let mut round = tokio::time::interval(limits::HEARTBEAT);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                _ = round.tick() => {}
-            }
-            let found = [
-                (telemetry::ACTORS_AWAKE, self.dispatch.actors_awake()),
-                (telemetry::COMMANDS_IN_FLIGHT, self.dispatch.in_flight()),
-                (telemetry::WATCHERS, self.hub.watchers()),
-                (telemetry::TOPICS, self.hub.topics()),
-                (telemetry::PROCESSES, self.processes.under_way()),
-            ];
-            for (name, number) in found {
-                metrics::gauge!(name).set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
-            }
-            let number = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-            for (name, status) in self.runner.statuses() {
-                metrics::gauge!(telemetry::PROJECTION_BEHIND, "projection" => name).set(number(status.behind));
-                metrics::gauge!(telemetry::PROJECTION_PARKED, "projection" => name)
-                    .set(number(status.parked_keys as u64));
-            }
-            // Histograms keep what nobody has fetched yet; this makes room.
-            self.metrics.run_upkeep();
-        }
-    }
-}
-
-impl Readiness for Health {
-    fn checks(&self) -> Vec<Check> {
-        let check =
-            |name, problem: Option<String>| Check { name, ok: problem.is_none(), detail: problem.unwrap_or_default() };
-        vec![
-            check("log", self.log.lock().clone().err()),
-            Check { name: "projections", ok: true, detail: self.projections() },
-            check("owner", self.lost.is_cancelled().then(|| "another node has taken over".to_owned())),
-        ]
     }
 }

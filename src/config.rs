@@ -49,6 +49,7 @@ pub struct Server {
     pub listen: String,
     pub admin_listen: String,
     pub node: String,
+    pub follow: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -68,6 +69,7 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Redis {
     pub url: Secret,
+    pub prefix: String,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

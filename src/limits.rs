@@ -43,6 +43,10 @@ pub const SUPERSEDED_RETRIES: u32 = 5;
 
 /// An actor that nobody asked for that long leaves memory.
 pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
+/// Streams whose states a node that only follows keeps folded, and how long one is kept that nobody asks for, once there
+/// are that many.
+pub const SHADOWS: usize = 1_024;
+pub const SHADOW_IDLE: Duration = Duration::from_secs(60);
 /// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
 pub const ACTORS_AWAKE: usize = 400_000;
 /// A segment of a snapshot is due when the tail is longer than this.
@@ -88,6 +92,21 @@ pub const FOLLOW_RECENT: usize = 4_096;
 pub const READ_BATCH: usize = 1_000;
 /// Readings of the log that are kept for other followers at about the same place.
 pub const FOLLOW_CHUNKS: usize = 64;
+/// How often a node that writes nothing looks at the heads of the log. Hints only make it look sooner.
+pub const FOLLOW_POLL: Duration = Duration::from_millis(100);
+/// It looks how far a read model has come just as often while somebody waits for that, else every so many times.
+pub const CURSOR_LOOKS: u64 = 10;
+/// Partitions that it reads at once.
+pub const FOLLOW_PULLS: usize = 4;
+/// The least time between two hints of a node: what happens in between goes into the next one.
+pub const HINT_SPACING: Duration = Duration::from_millis(5);
+/// A call to the carrier of hints is given up after this, and after a failure it is left alone for that long.
+pub const HINT_CALL: Duration = Duration::from_secs(1);
+pub const HINT_PAUSE: Duration = Duration::from_secs(1);
+/// How often a silent listener makes sure that it is still heard.
+pub const HINT_PING: Duration = Duration::from_secs(5);
+/// Longer messages are no hints. A hint is up to 26 characters for each partition.
+pub const HINT_BYTES: usize = 32 << 10;
 /// Violations that an audit tells one by one; the rest is counted.
 pub const AUDIT_VIOLATIONS: usize = 1_000;
 
@@ -102,8 +121,16 @@ pub const WATCHER_QUEUE: usize = 1_024;
 /// Bytes of those frames per topic.
 pub const WATCHER_QUEUE_BYTES: usize = 4 << 20;
 /// Frames handed to a watcher at once.
-pub const WATCHER_BURST: usize = 16;
-const _: () = assert!(WATCHER_BURST <= WATCHER_QUEUE && WATCHER_QUEUE <= RESUME_FRAMES, "a burst is part of the queue");
+pub const WATCHER_BURST: u64 = 32;
+/// Such handfuls of a topic that are kept for others at the same place.
+pub const WATCHER_BURSTS: usize = 4;
+/// Waking watchers costs each of them a write: a crowd is woken that much later for each of its members, up to the longest
+/// and from the shortest time that is worth a timer.
+pub const WATCHER_SPACING: Duration = Duration::from_micros(8);
+pub const WATCHER_SPACING_MAX: Duration = Duration::from_millis(20);
+pub const WATCHER_SPACING_MIN: Duration = Duration::from_millis(2);
+const _: () =
+    assert!(WATCHER_BURST as usize <= WATCHER_QUEUE && WATCHER_QUEUE <= RESUME_FRAMES, "a burst is part of the queue");
 /// Seat maps in memory on a node, watched or read a moment ago.
 pub const SEAT_MAPS: usize = 512;
 /// Records that wait for a topic while its state is loaded; beyond it, it is loaded anew.
@@ -349,6 +376,8 @@ pub const SIMULATOR_KEY_MEMORY: Duration = Duration::from_secs(15 * 86_400);
 pub const SIMULATOR_KEY_CHARS: usize = 300;
 /// Calls that it can show; older ones are counted only.
 pub const SIMULATOR_CALLS: usize = 100_000;
+/// Confirmations whose time it can tell; the time of older ones is forgotten.
+pub const SIMULATOR_TIMES: usize = 2_000_000;
 /// Connections to it at once.
 pub const SIMULATOR_CONNECTIONS: usize = 4_096;
 /// Webhooks waiting to be sent; beyond it they are lost, as they may be.
@@ -359,3 +388,29 @@ pub const SIMULATOR_WEBHOOK_TIME: Duration = Duration::from_secs(5);
 pub const SIMULATOR_RULES: usize = 10_000;
 /// The longest delay that a script may ask for, and how long "no answer" lasts.
 pub const SIMULATOR_SILENCE: Duration = Duration::from_secs(600);
+
+/// Connections of a load generator.
+pub const BENCH_CONNECTIONS: u32 = 10_000;
+/// Units of work a second that it may be asked for.
+pub const BENCH_RATE: u32 = 1_000_000;
+/// Seconds of one of its measurements.
+pub const BENCH_SECONDS: u32 = 86_400;
+/// Members that it signs tokens for.
+pub const BENCH_MEMBERS: u32 = 1_000_000;
+/// Stores whose feeds it watches, and watchers of them.
+pub const BENCH_TOPICS: u32 = 50_000;
+pub const BENCH_WATCHERS: u32 = 200_000;
+/// Commands of one of its measurements whose moments it keeps.
+pub const BENCH_COMMANDS: u64 = 20_000_000;
+/// When no frame has come for so long at the end, those that are still missing are lost.
+pub const BENCH_QUIET: Duration = Duration::from_secs(5);
+/// Seats that it puts on sale.
+pub const BENCH_SEATS: u32 = 20_000_000;
+/// Seats of one of its performances.
+pub const BENCH_HOUSE: u32 = 100_000;
+const _: () = assert!(BENCH_HOUSE as usize <= VENUE_SEATS, "its house is one that can be built");
+/// It gives up waiting for one answer after this.
+pub const BENCH_ANSWER: Duration = Duration::from_secs(30);
+const _: () = assert!(BENCH_ANSWER.as_secs() > REQUEST_TIME.as_secs(), "the node's own answer comes first");
+/// Files and connections that it has open besides those that it was asked for.
+pub const BENCH_DESCRIPTORS: u64 = 1_024;

@@ -68,6 +68,8 @@ metrics_table! {
     SSE_CUT = "onsale_sse_cut_total", Counter, Count, "Streams that were cut, by `why` (stalled: took nothing for too long; vanished: acknowledged nothing for too long; fault: ours).";
     HTTP_CUT = "onsale_http_cut_total", Counter, Count, "Connections that were cut while they got another answer than a stream, by `why` (stalled, vanished).";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
+    FOLLOW_LAG = "onsale_follow_lag_seconds", Histogram, Seconds, "On a node that follows: from the writing of an event to its arrival here, by what made it look (`by`: hint, poll). Clocks of two machines.";
+    HINTS = "onsale_hints_total", Counter, Count, "Hints between nodes, by `result` (sent, unsent: there was no carrier; news, stale, junk: as they were heard).";
     PROJECTION_EVENTS = "onsale_projection_events_total", Counter, Count, "Events that concerned a read model and were applied, by `projection`.";
     PROJECTION_LAG = "onsale_projection_lag_seconds", Histogram, Seconds, "From the writing of the oldest event of a batch to its rows, by `projection`.";
     PROJECTION_BEHIND = "onsale_projection_behind_events", Gauge, Count, "Events of the log that a read model has not looked at yet, by `projection`.";

@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Read models never decide.
     ("projections", &["GROUND", "events", "journal", "telemetry"]),
     ("sagas", &["GROUND", "events", "journal", "actors", "domain", "gateways", "telemetry"]),
-    ("gateways", &["GROUND"]),
+    ("gateways", &["GROUND", "telemetry"]),
     ("live", &["GROUND", "events", "journal", "auth", "telemetry"]),
     ("config", &["limits"]),
     ("telemetry", &["config"]),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::node::Node;
 use super::registry::{Handle, Lease};
 use super::shell::{Look, Message, Run, Seen};
-use super::{Accepted, CommandError, Dispatch, Outcome, Request, Snapshotted};
+use super::{Accepted, CommandError, Outcome, Request, Snapshotted};
 use crate::domain::{Aggregate, Refusal};
 use crate::events::NounEvent;
 use crate::fault::Fault;
@@ -19,7 +20,13 @@ use crate::ids::{CommandId, LogPosition, Partition, StreamId, Version};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
-impl Dispatch {
+/// The way in on the node that owns the log. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Owned {
+    pub node: Arc<Node>,
+}
+
+impl Owned {
     /// Runs a command; answers when it is durable. A caller who goes away cancels nothing that was begun.
     pub async fn execute<A: Aggregate>(
         &self,
@@ -180,7 +187,7 @@ impl Dispatch {
     }
 
     /// Applies the deadline of a stream, if it has come.
-    pub(super) async fn due<A: Aggregate>(&self, partition: Partition, stream: StreamId) {
+    pub async fn due<A: Aggregate>(&self, partition: Partition, stream: StreamId) {
         if let Ok(lease) = self.wake::<A>(partition, &stream).await {
             let (done, told) = oneshot::channel();
             if self.send(partition, lease, |lease| Message::<A>::Due(done, lease)).await.is_ok() {
@@ -218,24 +225,20 @@ impl Dispatch {
     }
 
     /// The log's time in a partition, now.
-    #[must_use]
     pub fn at(&self, partition: Partition) -> Timestamp {
         self.node.sequencers.get(usize::from(partition.0)).map_or(Timestamp(0), super::sequencer::Sequencer::at)
     }
 
-    #[must_use]
     pub fn partitions(&self) -> u16 {
         self.node.partitions()
     }
 
     /// A fresh command id, for requests without an idempotency key.
-    #[must_use]
     pub fn fresh_command(&self) -> CommandId {
         self.node.entropy.hash16()
     }
 
     /// A fresh correlation id.
-    #[must_use]
     pub fn fresh_correlation(&self) -> uuid::Uuid {
         self.node.entropy.uuid(self.node.time.now())
     }
@@ -246,19 +249,16 @@ impl Dispatch {
     }
 
     /// Commands between admission and durable answer.
-    #[must_use]
     pub fn in_flight(&self) -> usize {
         self.node.admission.in_flight()
     }
 
     /// What was refused at a stream: a performance's orders count as its own.
-    #[must_use]
     pub fn refusals_of(&self, stream: &StreamId) -> super::Refusals {
         self.node.tally.of(stream)
     }
 
     /// Actors in memory.
-    #[must_use]
     pub fn actors_awake(&self) -> usize {
         self.node.registry.awake()
     }

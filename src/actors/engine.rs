@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::dispatch::Owned;
 use super::loader::Loader;
 use super::logtime::{Lease, LogTime};
 use super::node::{Node, Sabotage};
@@ -38,7 +39,7 @@ pub struct Setup {
 }
 
 pub struct Engine {
-    dispatch: Dispatch,
+    own: Owned,
     follow: Follow,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -96,7 +97,7 @@ impl Engine {
             queue,
         );
         let engine = Self {
-            dispatch: Dispatch { node: node.clone() },
+            own: Owned { node: node.clone() },
             follow,
             stop: CancellationToken::new(),
             tasks,
@@ -104,7 +105,7 @@ impl Engine {
             lane_stop,
         };
         tokio::spawn(loading);
-        engine.tasks.spawn(timers::run(engine.dispatch.clone(), engine.stop.clone()));
+        engine.tasks.spawn(timers::run(engine.own.clone(), engine.stop.clone()));
         engine.tasks.spawn(keep_lease(node.clone(), engine.stop.clone()));
         engine.tasks.spawn(sweep(node, engine.stop.clone()));
         Ok(engine)
@@ -112,7 +113,7 @@ impl Engine {
 
     #[must_use]
     pub fn dispatch(&self) -> Dispatch {
-        self.dispatch.clone()
+        Dispatch::to(self.own.clone())
     }
 
     #[must_use]
@@ -123,17 +124,17 @@ impl Engine {
     /// Cancelled when another node has taken over: this one must stop.
     #[must_use]
     pub fn lost(&self) -> CancellationToken {
-        self.dispatch.node.lost.clone()
+        self.own.node.lost.clone()
     }
 
     /// Asks every actor to leave, however recently it was used; those that are needed stay.
     pub fn ask_all_to_leave(&self) {
-        self.dispatch.node.registry.ask_idle_to_leave(Duration::MAX, Duration::ZERO);
+        self.own.node.registry.ask_idle_to_leave(Duration::MAX, Duration::ZERO);
     }
 
     /// Lets nobody in, waits for what is under way (bounded by the caller), ends every task and gives the lease back.
     pub async fn shutdown(self) {
-        let node = self.dispatch.node.clone();
+        let node = self.own.node.clone();
         node.admission.drain().await;
         self.stop.cancel();
         self.tasks.close();

@@ -10,6 +10,7 @@ mod crew;
 mod deadlines;
 mod decision;
 mod dispatch;
+mod door;
 mod engine;
 mod loader;
 mod logtime;
@@ -17,6 +18,7 @@ mod node;
 mod piece;
 mod registry;
 mod sequencer;
+mod shadow;
 mod shell;
 mod snapshot;
 mod tally;
@@ -90,8 +92,16 @@ pub(crate) enum Accepted<E> {
     Replay { version: Version },
 }
 
-/// The handle through which everything reaches the actors. Cheap to clone.
+/// The handle through which everything reaches the aggregates. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatch {
-    node: Arc<node::Node>,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    /// To the actors of this node.
+    Own(dispatch::Owned),
+    /// Another node takes the commands; here states are folded from the log.
+    Elsewhere(Arc<shadow::Shadows>),
 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::Dispatch;
+use super::dispatch::Owned;
 use crate::domain::{Aggregate, EachAggregate, each_aggregate};
 use crate::ids::{Partition, StreamId};
 use crate::{limits, telemetry};
@@ -19,7 +19,7 @@ use crate::{limits, telemetry};
 /// How often deadlines are looked at; a hold may end that much late.
 const LOOK: Duration = Duration::from_millis(50);
 
-type Due = fn(Dispatch, Partition, StreamId) -> BoxFuture<'static, ()>;
+type Due = fn(Owned, Partition, StreamId) -> BoxFuture<'static, ()>;
 
 /// The way to each noun's actors, by the first part of the stream's name.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl EachAggregate for Nouns {
     }
 }
 
-pub async fn run(dispatch: Dispatch, stop: CancellationToken) {
+pub async fn run(dispatch: Owned, stop: CancellationToken) {
     let mut nouns = Nouns::default();
     each_aggregate(&mut nouns);
     let room = Arc::new(Semaphore::new(limits::DEADLINES_IN_FLIGHT));

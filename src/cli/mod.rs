@@ -2,8 +2,11 @@
 //! exit codes: 0 done, 1 it does not hold, 2 wrong usage, 78 wrong configuration.
 
 mod audit;
+mod bench;
+mod client;
 mod demo;
 mod failure;
+mod fresh;
 mod log;
 mod migrate;
 mod output;
@@ -42,7 +45,7 @@ struct Global {
     /// postgres://… instead of the embedded log. Prefer ONSALE_DATABASE_URL: others can see arguments.
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// redis://… Understood, not used yet: there is one node.
+    /// redis://… Carries hints between nodes.
     #[arg(long, global = true, value_name = "URL")]
     redis_url: Option<String>,
     /// File with options, of the shape that `onsale config --defaults` prints.
@@ -68,6 +71,8 @@ enum Verb {
     Audit(audit::Audit),
     /// Creates the database's schema or brings it up to date.
     Migrate(migrate::Migrate),
+    /// Puts load on a node, says how fast it was, and checks what it did.
+    Bench(bench::Bench),
     /// Runs the payment provider's stand-in, with whatever shall go wrong.
     PspSimulator(psp_simulator::PspSimulator),
     /// Prints the options.
@@ -128,6 +133,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::Parked(verb) => verb.run(global).await,
             Verb::Audit(verb) => verb.run(global).await,
             Verb::Migrate(verb) => verb.run(global).await,
+            Verb::Bench(verb) => verb.run(global).await,
             Verb::PspSimulator(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
             Verb::Token(verb) => verb.run(global),
@@ -158,6 +164,9 @@ mod tests {
             "parked list",
             "migrate",
             "psp-simulator",
+            "bench purchase",
+            "bench sse",
+            "bench sse",
             "log stats",
             "log export",
             "log tail",
@@ -174,6 +183,11 @@ mod tests {
             "onsale nonsense",
             "onsale serve --nonsense",
             "onsale token",
+            "onsale bench",
+            "onsale bench purchase --connections 0",
+            "onsale bench purchase --rate 0",
+            "onsale bench purchase --url ftp://x",
+            "onsale bench sse --follower --url http://x:1",
             "onsale log",
         ] {
             assert_eq!(Arguments::try_parse_from(wrong.split(' ')).expect_err(wrong).exit_code(), 2, "{wrong}");

@@ -13,6 +13,9 @@ pub struct Serve {
     /// Address for /metrics alone.
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
+    /// Only read: GETs and streams, from a Postgres log that another node writes.
+    #[arg(long)]
+    follow: bool,
 }
 
 impl Serve {
@@ -23,6 +26,7 @@ impl Serve {
         };
         add("listen", "listen", self.listen);
         add("admin-listen", "admin_listen", self.admin_listen);
+        add("follow", "follow", self.follow.then(|| "true".to_owned()));
         let config = global.load(flags)?;
         let ready = |address| {
             // Nobody reads our stdout: the node runs all the same.

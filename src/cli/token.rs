@@ -10,11 +10,15 @@ use clap::ValueEnum;
 use super::Global;
 use super::failure::Failure;
 use crate::app;
+use crate::auth::keys::Keys;
 use crate::auth::principal::{Principal, Role};
 use crate::auth::token::Tokens;
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::ids::{AccountId, StoreId};
 use crate::limits;
+
+/// How long those are good for whom a verb signs itself.
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(clap::Args, Debug)]
 pub struct Token {
@@ -79,6 +83,13 @@ impl Token {
         }
         Ok(out.flush()?)
     }
+}
+
+/// A token for verbs that play all parts themselves.
+pub fn sign(keys: &Keys, account: &str, role: Role, store: Option<&str>) -> Result<String, Failure> {
+    let principal = Principal { account: AccountId::new(account), role, store: store.map(StoreId::new) };
+    let signed = Tokens::new(&keys.access).signer.sign(&principal, DAY, SystemClock.wall());
+    signed.map_err(|e| Failure::of(format!("no token: {e}")))
 }
 
 /// `90s`, `15m`, `1h`, `30d`.

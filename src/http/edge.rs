@@ -22,6 +22,7 @@ use crate::live::Hub;
 use crate::{limits, telemetry};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const STREAM_TICKETS: &str = "/v1/stream-tickets";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What the layer needs. The counters are looked up once: a registry look-up per request would cost more than the count.
@@ -31,14 +32,16 @@ pub struct Edge {
     entropy: Entropy,
     answered: Arc<[Counter; 5]>,
     took: Histogram,
+    /// Another node takes the commands.
+    follows: bool,
 }
 
 impl Edge {
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, entropy: Entropy) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, entropy: Entropy, follows: bool) -> Self {
         let class = |class| metrics::counter!(telemetry::HTTP_REQUESTS, "class" => class);
         let answered = Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class));
-        Self { clock, entropy, answered, took: metrics::histogram!(telemetry::HTTP_SECONDS) }
+        Self { clock, entropy, answered, took: metrics::histogram!(telemetry::HTTP_SECONDS), follows }
     }
 
     fn count(&self, status: StatusCode) {
@@ -58,7 +61,14 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
     let command = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     tracing::debug!(method = %request.method(), path = request.uri().path(), "request");
 
-    let guarded = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let served = async {
+        // A ticket is no fact: every node can sign one.
+        if edge.follows && command && request.uri().path() != STREAM_TICKETS {
+            return Problem::not_owner().into_response();
+        }
+        next.run(request).await
+    };
+    let guarded = AssertUnwindSafe(served).catch_unwind();
     let mut response = match tokio::time::timeout(limits::REQUEST_TIME, guarded).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {

@@ -172,6 +172,12 @@ impl Problem {
         }
     }
 
+    /// A command that reached a node which does not write.
+    #[must_use]
+    pub fn not_owner() -> Self {
+        Self::new(Code::NotOwner, "this node does not take commands for it").retry(Duration::from_secs(1))
+    }
+
     #[must_use]
     pub fn with(mut self, member: &str, value: Value) -> Self {
         self.members.insert(member.to_owned(), value);
@@ -293,7 +299,7 @@ impl From<Fault> for Problem {
                 Self::new(Code::Unavailable, "the log cannot be reached just now").retry(retry_after)
             }
             Fault::Superseded => Self::new(Code::Unavailable, "nothing was written, try again").retry(soon),
-            Fault::NotOwner { .. } => Self::new(Code::NotOwner, "this node does not take commands for it").retry(soon),
+            Fault::NotOwner { .. } => Self::not_owner(),
             Fault::UnknownOutcome => Self::new(Code::OutcomeUnknown, "the command may or may not have been done")
                 .with("outcome", json!("unknown"))
                 .retry(soon),

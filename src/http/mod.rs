@@ -13,6 +13,7 @@ pub mod streams;
 
 mod accounts;
 mod admin;
+mod client;
 mod coupons;
 mod document;
 mod gate;
@@ -111,11 +112,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::retry))
         .routes(routes!(admin::skip))
         .routes(routes!(admin::stream))
-        .routes(routes!(ops::livez))
-        .routes(routes!(ops::readyz))
-        .routes(routes!(ops::metrics))
-        .routes(routes!(ops::openapi))
-        .routes(routes!(ops::problem))
+        .merge(ops::table())
         .route_layer(middleware::from_fn(edge::known_parameters))
 }
 
@@ -124,7 +121,7 @@ pub fn router(handles: Handles) -> Router {
     let (routes, mut document) = table().split_for_parts();
     document::complete(&mut document);
     let document = document.to_json().unwrap_or_default();
-    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone());
+    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone(), handles.follows);
     routes
         .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
         .with_state(Shared::new(handles, document))

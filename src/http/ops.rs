@@ -9,9 +9,24 @@ use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::answer::{Answer, Answered, ProblemBody};
+use super::client;
 use super::error::{Code, Problem};
+use super::state::Shared;
+
+/// What the node offers beside the API itself.
+pub(super) fn table() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(openapi))
+        .routes(routes!(problem))
+        .routes(routes!(client::module))
+}
 
 /// One thing that must be well before a node takes requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

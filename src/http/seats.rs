@@ -123,7 +123,8 @@ pub async fn get(
     Ok(response)
 }
 
-fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+/// Does the client have it already, by this tag?
+pub(super) fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given
         .flat_map(|value| value.split(','))

@@ -31,6 +31,8 @@ pub struct Handles {
     pub metrics: PrometheusHandle,
     /// Ends all streams.
     pub stopping: CancellationToken,
+    /// Another node takes the commands.
+    pub follows: bool,
 }
 
 /// The same, behind one pointer: it is cloned for each request.

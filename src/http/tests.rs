@@ -92,6 +92,7 @@ async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
         roster: ROSTER,
+        keeping: runner::Keeping::Ours,
     });
     let processes = Processes::start(sagas::Parts {
         dispatch: engine.dispatch(),
@@ -114,6 +115,7 @@ async fn handles() -> Handles {
         readiness,
         metrics,
         stopping,
+        follows: false,
     }
 }
 
@@ -202,6 +204,7 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/metrics", "*"),
     ("GET", "/openapi.json", "*"),
     ("GET", "/problems/{code}", "*"),
+    ("GET", "/onsale.js", "*"),
 ];
 
 fn concrete(template: &str) -> String {

@@ -3,7 +3,8 @@
 //! A commit wakes followers; what they then read comes from a bounded window of recent records, or from the log when
 //! they are further behind. The window holds exactly what was committed, so both give the same. Those who are far behind
 //! read the log in chunks that begin at fixed places, so that many followers at about the same place cost one reading.
-//! This file does not know who follows, nor what the records mean.
+//! This file does not know who follows, nor what the records mean, nor how the head became known: the lane reports what it
+//! committed, and on a node that writes nothing `poll.rs` reports what it found.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,12 +13,45 @@ use parking_lot::Mutex;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, OnceCell, watch};
 
+use super::poll::Bell;
 use super::units;
 use crate::events::{Chain, Record};
 use crate::fault::Fault;
-use crate::ids::{Partition, Position};
+use crate::ids::{LogPosition, Partition, Position};
 use crate::journal::SharedJournal;
 use crate::{limits, telemetry};
+
+/// Which heads have risen since somebody was told last?
+pub struct Risen {
+    follow: Follow,
+    told: Vec<Position>,
+}
+
+impl Risen {
+    /// Heads that have risen, once there are any; each is told once.
+    pub async fn next(&mut self) -> Vec<LogPosition> {
+        loop {
+            let moved = self.follow.moved();
+            let mut risen = Vec::new();
+            for (partition, told) in (0..).map(Partition).zip(&mut self.told) {
+                let head = self.follow.head(partition);
+                if head > *told {
+                    *told = head;
+                    risen.push(LogPosition { partition, position: head });
+                }
+            }
+            if !risen.is_empty() {
+                return risen;
+            }
+            moved.await;
+        }
+    }
+}
+
+/// As long as this is held, a partition that others write is read as soon as there is something.
+pub struct Interest {
+    _waits: watch::Receiver<Position>,
+}
 
 /// The node's tail reader. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +65,8 @@ struct Inner {
     /// Woken whenever any head rises.
     moved: Arc<Notify>,
     chunks: Mutex<Chunks>,
+    /// Others write this log, and somebody here looks at it again and again. `None`: whatever is committed is reported.
+    polled: Option<Arc<Bell>>,
 }
 
 /// The records from one fixed place of a partition to the next, and to the end of the unit there.
@@ -60,12 +96,22 @@ struct Window {
 }
 
 impl Follow {
-    /// `heads` are the durable heads of all partitions at this moment.
+    /// `heads` are the durable heads of all partitions at this moment. Whatever is committed from then on is reported.
     #[must_use]
     pub fn new(journal: SharedJournal, heads: &[Position]) -> Self {
+        Self::made(journal, heads, None)
+    }
+
+    /// The tail of a log that other nodes write; `bell` wakes who looks at it.
+    #[must_use]
+    pub fn polled(journal: SharedJournal, heads: &[Position], bell: Arc<Bell>) -> Self {
+        Self::made(journal, heads, Some(bell))
+    }
+
+    fn made(journal: SharedJournal, heads: &[Position], polled: Option<Arc<Bell>>) -> Self {
         let tail = |head: &Position| Tail { window: Mutex::default(), head: watch::Sender::new(*head) };
         let tails = heads.iter().map(tail).collect();
-        Self { inner: Arc::new(Inner { journal, tails, moved: Arc::default(), chunks: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { journal, tails, moved: Arc::default(), chunks: Mutex::default(), polled }) }
     }
 
     /// Called by the lane after a commit, in position order.
@@ -85,9 +131,35 @@ impl Follow {
         }
     }
 
+    /// Looks at the log now, where others write it: afterwards the heads are at least what they were when this was called.
+    /// A log that cannot be read just now leaves them as they were.
+    pub async fn refresh(&self) {
+        if let Some(bell) = &self.inner.polled {
+            bell.rung().await;
+        }
+    }
+
+    /// Says that somebody follows this partition, for as long as it is held.
+    pub fn interest(&self, partition: Partition) -> Result<Interest, Fault> {
+        Ok(Interest { _waits: self.tail(partition)?.head.subscribe() })
+    }
+
+    /// Does anybody wait for news of this partition?
+    #[must_use]
+    pub fn is_awaited(&self, partition: Partition) -> bool {
+        self.tail(partition).is_ok_and(|tail| tail.head.receiver_count() > 0)
+    }
+
     /// Ends when any head rises after this call, whether or not somebody waits on it by then.
     pub fn moved(&self) -> OwnedNotified {
         self.inner.moved.clone().notified_owned()
+    }
+
+    /// From now on.
+    #[must_use]
+    pub fn risen(&self) -> Risen {
+        let told = (0..self.partitions()).map(|partition| self.head(Partition(partition))).collect();
+        Risen { follow: self.clone(), told }
     }
 
     /// How many partitions there are.
@@ -185,7 +257,9 @@ impl Follow {
             records.extend(more);
             last = at;
         }
-        check(partition, from, &records).map_err(NotKept::Failed)?;
+        // Zero bytes before the first record; else the chain of the first one read is taken as it is.
+        let previous = (from == Position(0)).then(Chain::default);
+        check(partition, from, previous, &records).map_err(NotKept::Failed)?;
         let whole = last >= end;
         let chunk = records.into_iter().filter(|record| record.position > start).map(Arc::new).collect();
         if whole { Ok(chunk) } else { Err(NotKept::Partial(chunk)) }
@@ -209,11 +283,15 @@ impl Tail {
     }
 }
 
-/// What the log gave must go on from `after` without a gap, and each chain must follow from the one before.
-fn check(partition: Partition, after: Position, records: &[Record]) -> Result<(), Fault> {
+/// What the log gave must go on from `after` without a gap, and each chain must follow from the one before; from
+/// `previous` that of the first one, where it is known.
+pub(super) fn check(
+    partition: Partition,
+    after: Position,
+    mut previous: Option<Chain>,
+    records: &[Record],
+) -> Result<(), Fault> {
     let damaged = |position: Position, detail: &str| Fault::Damaged { partition, position, detail: detail.to_owned() };
-    // Zero bytes before the first record; else the chain of the first one read is taken as it is.
-    let mut previous = (after == Position(0)).then(Chain::default);
     let mut expected = after.next();
     for record in records {
         if record.position != expected {

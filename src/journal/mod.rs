@@ -23,6 +23,7 @@ mod kept;
 pub mod lane;
 pub mod memory;
 pub mod open;
+pub mod poll;
 pub mod postgres;
 pub mod presence;
 pub mod rows;

@@ -6,9 +6,11 @@
 mod base;
 
 mod bad_input;
+mod bench;
 mod commands;
 mod coupons;
 mod crash;
+mod follow;
 mod list_catalogue;
 mod list_coupons;
 mod list_orders;
@@ -24,7 +26,9 @@ mod psp;
 mod purchase_crash;
 mod sale;
 mod stores;
+mod storm;
 mod streams;
+mod streams_cut;
 mod support;
 mod watchers;
 mod watchers_gone;

@@ -123,7 +123,7 @@ async fn what_is_cancelled_is_neither_changed_nor_sold() {
         let block = json!({"seats": ["A-1-1"], "reason": "camera"});
         stage.seller.post(&format!("{path}/seats/block"), &block).await.problem(409, gone);
         let order = json!({"seats": ["A-1-1"]});
-        stage.member("kim").post(&stage.orders(), &order).await.problem(409, "sale-closed");
+        stage.member("kim").key("late").post(&stage.orders(), &order).await.problem(409, "sale-closed");
         let log = serde_json::to_string(&stage.home.export()).unwrap();
         assert!(!log.contains("the singer"), "free text must not be in the log");
         stage.home.assert_audit_passes();

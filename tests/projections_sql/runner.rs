@@ -15,7 +15,7 @@ use onsale::projections::Projection;
 use onsale::projections::check::{Check, Verdict as Checked};
 use onsale::projections::rebuild::Pace;
 use onsale::projections::replay::{Compared, Replay};
-use onsale::projections::runner::{Parts, Runner, State};
+use onsale::projections::runner::{Keeping, Parts, Runner, State};
 use onsale::projections::select;
 use onsale::projections::store::{Action, Decision, ParkedKey, Purpose, Store};
 use tokio_util::sync::CancellationToken;
@@ -80,6 +80,7 @@ impl Node {
             stop: stop.clone(),
             tracker: tracker.clone(),
             roster,
+            keeping: Keeping::Ours,
         });
         Self { runner, stop, tracker }
     }

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Answer, Client};
-use super::stage::{HOLD, ROWS, SEATS_IN_ROW, SECTIONS, Stage, sign};
+use super::stage::{HOLD, ROWS, SEATS_IN_ROW, SECTIONS, Stage};
 use super::status::Counts;
 use super::till::Till;
 use crate::auth::keys::Keys;
 use crate::auth::principal::Role;
+use crate::cli::client::{Answer, Client};
 use crate::cli::failure::Failure;
+use crate::cli::token::sign;
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::timestamp::Timestamp;
 

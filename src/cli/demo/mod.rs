@@ -2,7 +2,6 @@
 //!
 //! Everything goes through the public API on the loopback address; nothing here reaches into the node.
 
-mod client;
 mod crowd;
 mod port;
 mod provider;
@@ -10,19 +9,19 @@ mod stage;
 mod status;
 mod till;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::client::Client;
 use super::failure::Failure;
+use super::fresh::Fresh;
 use super::{Global, audit, output};
 use crate::app::{self, Running, StopSignals};
-use crate::clock::{Clock, Entropy, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Flag};
 use crate::gateways::payments::simulator::Simulator;
 use crate::journal::open::Role;
-use client::Client;
 use stage::Stage;
 use status::Counts;
 
@@ -45,30 +44,17 @@ pub struct Demo {
     once: bool,
 }
 
-/// A directory that goes away with the demo.
-struct FreshDirectory(PathBuf);
-
-impl Drop for FreshDirectory {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, directory = %self.0.display(), "the demo's directory was not removed");
-        }
-    }
-}
-
 impl Demo {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut signals = StopSignals::listen()?;
-        let entropy = Entropy::from_system();
-        let fresh = std::env::temp_dir().join(format!("onsale-demo-{}", entropy.hash16()));
-        let _goes_away = FreshDirectory(fresh.clone());
+        let fresh = Fresh::new("demo")?;
         let flag = |name, section, key, value| Flag { name, section, key, value };
         let mut flags: Vec<Flag> =
             self.listen.clone().map(|value| flag("listen", "server", "listen", value)).into_iter().collect();
         // The crowd is noise; what matters is on stdout.
         flags.push(flag("log-level", "log", "level", "warn".to_owned()));
         let mut config = global.load(flags)?;
-        config.data.dir = fresh;
+        config.data.dir = fresh.path().to_owned();
         config.database.url = crate::config::Secret::default();
         config.server.admin_listen = String::new();
 

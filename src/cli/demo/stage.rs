@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::Client;
 use crate::auth::keys::Keys;
-use crate::auth::principal::{Principal, Role};
-use crate::auth::token::Tokens;
+use crate::auth::principal::Role;
+use crate::cli::client::Client;
 use crate::cli::failure::Failure;
+use crate::cli::token::sign;
 use crate::clock::{Clock, SystemClock};
-use crate::ids::{AccountId, StoreId};
 use crate::timestamp::Timestamp;
 
 pub const SECTIONS: [&str; 2] = ["A", "B"];
@@ -141,10 +140,4 @@ impl Stage {
         ];
         Ok(lines.map(|line| format!(". '{env}'; {line}")))
     }
-}
-
-pub fn sign(keys: &Keys, account: &str, role: Role, store: Option<&str>) -> Result<String, Failure> {
-    let principal = Principal { account: AccountId::new(account), role, store: store.map(StoreId::new) };
-    let signed = Tokens::new(&keys.access).signer.sign(&principal, DAY, SystemClock.wall());
-    signed.map_err(|e| Failure::of(format!("no token: {e}")))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client};
 use super::status::Counts;
+use crate::cli::client::{Answer, Client};
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, Entropy, SystemClock};
 

@@ -61,15 +61,19 @@ impl MemoryJournal {
     #[must_use]
     pub fn found(partitions: u16, clock: Arc<dyn Clock>, rows: Vec<Record>) -> Self {
         let log = Self::new(partitions, clock);
-        let mut tables = log.tables.lock();
+        log.found_more(rows);
+        log
+    }
+
+    /// More such rows, as if another node had written them.
+    pub fn found_more(&self, rows: Vec<Record>) {
+        let mut tables = self.tables.lock();
         for row in rows {
             tables.kinds.insert((row.kind.to_string(), row.schema));
             if let Some(shelf) = tables.shelves.get_mut(usize::from(row.partition.0)) {
                 shelf.place(row);
             }
         }
-        drop(tables);
-        log
     }
 
     /// The same rows, reached through a connection on which these things go wrong.

@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -28,6 +30,8 @@ pub(super) struct Room {
     phase: Mutex<Phase>,
     /// Says "look again"; carries nothing.
     signal: watch::Sender<()>,
+    /// When it said so last: microseconds of the node's clock.
+    told: AtomicU64,
     /// One watcher at a time reads older frames back, so that a crowd who comes back at once finds them at hand.
     pub survey: tokio::sync::Mutex<()>,
 }
@@ -47,6 +51,8 @@ struct Open {
     applied: Position,
     /// A snapshot, and the number of the first frame after it.
     snapshot: Option<(Sequence, Bytes)>,
+    /// What watchers took last, by the number of its first frame and of that after its last one.
+    bursts: VecDeque<(Sequence, Sequence, Bytes)>,
 }
 
 /// Why a room has no more frames.
@@ -101,14 +107,22 @@ impl Room {
     pub fn new(topic: Topic, key: String, partition: Partition) -> Self {
         let phase = Phase::Loading { backlog: Vec::new(), records: 0 };
         let survey = tokio::sync::Mutex::new(());
-        Self { topic, key, partition, phase: Mutex::new(phase), signal: watch::Sender::new(()), survey }
+        Self {
+            topic,
+            key,
+            partition,
+            phase: Mutex::new(phase),
+            signal: watch::Sender::new(()),
+            told: AtomicU64::new(0),
+            survey,
+        }
     }
 
     pub fn subscribe(&self) -> watch::Receiver<()> {
         self.signal.subscribe()
     }
 
-    /// Takes units in order; those that the state has already are passed over.
+    /// Takes units in order; those that the state has already are passed over. Watchers know when they are told.
     pub fn deliver(&self, units: Vec<Unit>) -> Result<(), Fault> {
         let mut phase = self.phase.lock();
         match &mut *phase {
@@ -125,7 +139,20 @@ impl Room {
             }
             Phase::Open(open) => open.take(&units)?,
         }
-        drop(phase);
+        Ok(())
+    }
+
+    /// Tells the watchers to look, unless they were told a moment ago: then it says how long to wait. Each telling wakes
+    /// all of them, so a crowd is told less often and finds more frames at once.
+    pub fn tell(&self, now: Duration) -> Result<(), Duration> {
+        let spacing =
+            limits::WATCHER_SPACING.saturating_mul(u32::try_from(self.signal.receiver_count()).unwrap_or(u32::MAX));
+        let told = Duration::from_micros(self.told.load(Ordering::Relaxed));
+        let wait = (told + spacing.min(limits::WATCHER_SPACING_MAX)).saturating_sub(now);
+        if wait >= limits::WATCHER_SPACING_MIN {
+            return Err(wait);
+        }
+        self.told.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.signal.send_replace(());
         Ok(())
     }
@@ -139,7 +166,8 @@ impl Room {
             return Ok(false);
         }
         let units = std::mem::take(backlog);
-        let mut open = Open { fold, ring: Ring::default(), last, applied: loaded, snapshot: None };
+        let mut open =
+            Open { fold, ring: Ring::default(), last, applied: loaded, snapshot: None, bursts: VecDeque::new() };
         open.take(&units)?;
         *phase = Phase::Open(Box::new(open));
         drop(phase);
@@ -203,21 +231,22 @@ impl Room {
         })
     }
 
-    /// Moves some frames to `out`.
+    /// Moves some frames to `out`, as one piece.
     pub fn pull(&self, cursor: &mut Cursor, out: &mut VecDeque<Bytes>) -> Pulled {
         let look = self.with(|open| {
             if cursor.next < open.ring.first() {
                 return Ok(Pulled::Behind);
             }
-            let before = out.len();
-            while out.len() < before + limits::WATCHER_BURST {
-                let Some(frame) = open.ring.get(cursor.next) else { break };
+            while open.ring.get(cursor.next).is_some_and(|frame| frame.id <= cursor.floor) {
                 cursor.next += 1;
-                if frame.id > cursor.floor {
-                    out.push_back(frame.bytes.clone());
-                }
             }
-            Ok(if out.len() > before { Pulled::Some } else { Pulled::Nothing })
+            let end = open.ring.end().min(cursor.next + limits::WATCHER_BURST);
+            if cursor.next == end {
+                return Ok(Pulled::Nothing);
+            }
+            out.push_back(open.burst(cursor.next, end));
+            cursor.next = end;
+            Ok(Pulled::Some)
         });
         look.unwrap_or(Pulled::Closed)
     }
@@ -265,6 +294,29 @@ impl Open {
             }
         }
         Ok(())
+    }
+
+    /// These frames as one piece, which all watchers share who are at the same place.
+    fn burst(&mut self, from: Sequence, to: Sequence) -> Bytes {
+        if let Some((_, _, bytes)) = self.bursts.iter().find(|(first, end, _)| (*first, *end) == (from, to)) {
+            return bytes.clone();
+        }
+        let mut frames = (from..to).filter_map(|sequence| self.ring.get(sequence)).map(|frame| &frame.bytes);
+        let bytes = if to - from == 1 {
+            frames.next().cloned().unwrap_or_default()
+        } else {
+            frames
+                .fold(BytesMut::new(), |mut all, frame| {
+                    all.extend_from_slice(frame);
+                    all
+                })
+                .freeze()
+        };
+        if self.bursts.len() == limits::WATCHER_BURSTS {
+            self.bursts.pop_front();
+        }
+        self.bursts.push_back((from, to, bytes.clone()));
+        bytes
     }
 
     /// A snapshot and the number of the frame to go on with. A large one is used again for a while, followed by the

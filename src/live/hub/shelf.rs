@@ -2,11 +2,13 @@
 //! follows the log while there is anything on it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
 use super::room::{Closed, Room};
 use super::{Inner, WatchError};
@@ -209,8 +211,12 @@ impl Inner {
                     // More happened meanwhile than a room may hold back: begin again from where the pump is now.
                 }
                 // Who was told of a new thing a moment ago may be here before the pump is.
-                None if !waited && self.follow.head(partition) > as_of => {
+                None if !waited => {
                     waited = true;
+                    self.follow.refresh().await;
+                    if self.follow.head(partition) <= as_of {
+                        return Err(Closed::Missing);
+                    }
                     self.caught_up(partition).await.map_err(failed)?;
                 }
                 None => return Err(Closed::Missing),
@@ -223,6 +229,8 @@ impl Inner {
     async fn pump(self: Arc<Self>, partition: Partition, mut cursor: Position) {
         let mut sweep = tokio::time::interval(limits::TOPIC_SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let _interest = self.follow.interest(partition);
+        let mut untold = Untold::default();
         loop {
             // One reading at a time, and it is never dropped in the middle only because a sweep is due.
             let next = self.follow.next(partition, cursor);
@@ -231,12 +239,16 @@ impl Inner {
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return self.close_all(partition),
+                    () = untold.due() => untold.tell(self.clock.elapsed()),
                     got = &mut next => break got,
                     _ = sweep.tick() => if self.retire(partition) { return },
                 }
             };
             match batch {
-                Ok(records) => cursor = self.route(partition, cursor, &records),
+                Ok(records) => {
+                    cursor = self.route(partition, cursor, &records, &mut untold);
+                    untold.tell(self.clock.elapsed());
+                }
                 Err(fault) => {
                     tracing::warn!(%partition, %fault, "the log cannot be followed, watchers wait");
                     tokio::select! {
@@ -261,7 +273,7 @@ impl Inner {
     }
 
     /// Hands each room its part of each unit.
-    fn route(&self, partition: Partition, cursor: Position, records: &[Arc<Record>]) -> Position {
+    fn route(&self, partition: Partition, cursor: Position, records: &[Arc<Record>], untold: &mut Untold) -> Position {
         let Ok(shelf) = self.shelf(partition) else { return cursor };
         let Some(last) = records.last() else { return cursor };
         let plan = {
@@ -270,12 +282,48 @@ impl Inner {
             rooms.plan(records)
         };
         for (room, units) in plan {
-            if let Err(fault) = room.deliver(units) {
-                self.give_up(&room, Closed::Failed(fault));
+            match room.deliver(units) {
+                Ok(()) => untold.add(room),
+                Err(fault) => self.give_up(&room, Closed::Failed(fault)),
             }
         }
         shelf.progress.send_replace(last.position);
         last.position
+    }
+}
+
+/// Rooms with something new of which their watchers do not know yet.
+#[derive(Default)]
+struct Untold {
+    rooms: Vec<Arc<Room>>,
+    /// When the first of them may be told.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Untold {
+    fn add(&mut self, room: Arc<Room>) {
+        if !self.rooms.iter().any(|known| Arc::ptr_eq(known, &room)) {
+            self.rooms.push(room);
+        }
+    }
+
+    /// Never, where everybody knows everything.
+    async fn due(&mut self) {
+        match &mut self.pause {
+            Some(pause) => pause.await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells those that may be told.
+    fn tell(&mut self, now: Duration) {
+        let mut first: Option<Duration> = None;
+        self.rooms.retain(|room| {
+            let Err(wait) = room.tell(now) else { return false };
+            first = Some(first.map_or(wait, |first| first.min(wait)));
+            true
+        });
+        self.pause = first.map(|wait| Box::pin(tokio::time::sleep(wait)));
     }
 }
 

@@ -122,7 +122,7 @@ impl Following {
     ) -> Result<Self, Closed> {
         let signal = stay.room.subscribe();
         let room = stay.room.clone();
-        let stage = if believable(&inner, &room, after)? {
+        let stage = if believable(&inner, &room, after).await? {
             match room.resume(after.position)? {
                 Some(cursor) => Some(Stage::Live(cursor)),
                 None => {
@@ -149,7 +149,7 @@ impl Following {
     ) -> Result<Self, Closed> {
         let signal = stay.room.subscribe();
         let room = stay.room.clone();
-        let stage = if believable(&inner, &room, after)? {
+        let stage = if believable(&inner, &room, after).await? {
             let feed = room.feed(after.position)?;
             let missed = feed.last > after.position;
             if missed && store::recent(feed.fold.at, inner.clock.wall(), inner.store_resume) {
@@ -210,9 +210,17 @@ impl Following {
 }
 
 /// Can a watcher have seen this position? Not one of another partition, nor one that is not durable yet.
-fn believable(inner: &Inner, room: &Room, after: LogPosition) -> Result<bool, Closed> {
-    let head = inner.follow.head(room.partition).max(room.applied()?);
-    Ok(after.partition == room.partition && after.position <= head)
+/// What another node has shown may be news here.
+async fn believable(inner: &Inner, room: &Room, after: LogPosition) -> Result<bool, Closed> {
+    if after.partition != room.partition {
+        return Ok(false);
+    }
+    let durable = || Ok::<_, Closed>(after.position <= inner.follow.head(room.partition).max(room.applied()?));
+    if durable()? {
+        return Ok(true);
+    }
+    inner.follow.refresh().await;
+    durable()
 }
 
 /// `None`: what was missed is not kept.

@@ -30,6 +30,16 @@ pub struct Parts {
     pub tracker: TaskTracker,
     /// `ROSTER`, except in tests.
     pub roster: &'static [&'static dyn Projection],
+    pub keeping: Keeping,
+}
+
+/// Who keeps the read models up to date?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// This node.
+    Ours,
+    /// Another one: here they are only read.
+    Theirs,
 }
 
 /// What workers give back to the runner.
@@ -75,6 +85,7 @@ impl Runner {
                 orders: orders.clone(),
                 active,
                 stop: parts.stop.clone(),
+                keeping: parts.keeping,
             };
             parts.tracker.spawn(supervisor.run(decisions));
         }

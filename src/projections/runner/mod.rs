@@ -10,5 +10,5 @@ mod status;
 mod supervisor;
 mod worker;
 
-pub use handle::{Orders, Parts, Runner};
+pub use handle::{Keeping, Orders, Parts, Runner};
 pub use status::{Board, State, Status};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Parts, supervisor};
+use super::{Keeping, Parts, supervisor};
 use crate::limits;
 use crate::projections::Projection;
 use crate::projections::store::{BuildId, Decision, Registered, StoreError};
@@ -53,6 +53,9 @@ impl Registry {
 
     async fn look(&mut self) -> Result<(), StoreError> {
         let missing = self.point().await?;
+        if self.parts.keeping == Keeping::Theirs {
+            return Ok(());
+        }
         self.hand_out().await?;
         self.make(missing).await?;
         if self.sweep_at.is_some_and(|at| self.parts.clock.elapsed() >= at) {

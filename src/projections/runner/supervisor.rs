@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{Board, State};
 use super::worker::{Ended, Worker, backoff};
-use super::{Orders, Parts};
+use super::{Keeping, Orders, Parts};
 use crate::clock::Clock;
 use crate::ids::Position;
 use crate::journal::follow::Follow;
@@ -29,6 +29,7 @@ pub struct Supervisor {
     pub orders: Orders,
     pub active: watch::Receiver<Option<BuildId>>,
     pub stop: CancellationToken,
+    pub keeping: Keeping,
 }
 
 impl Supervisor {
@@ -47,7 +48,11 @@ impl Supervisor {
                 }
                 continue;
             };
-            let ended = match self.work(active, &mut seen, &mut decisions, &mut failures).await {
+            let ended = match self.keeping {
+                Keeping::Ours => self.work(active, &mut seen, &mut decisions, &mut failures).await,
+                Keeping::Theirs => self.look_on(active, &mut seen, &mut failures).await,
+            };
+            let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => Ended::Lost(error),
             };
@@ -118,12 +123,51 @@ impl Supervisor {
             }
         };
         let reached = shown.borrow().clone();
-        // Whoever ended before readers saw this build has not seen more than what they saw.
-        *seen = Some(match seen.take() {
-            Some(floor) => floor.iter().zip(reached.iter()).map(|(floor, now)| *floor.max(now)).collect(),
-            None => reached,
-        });
+        remember(seen, reached);
         Ok(ended)
+    }
+
+    /// Another node works on the build: looks how far it has come.
+    async fn look_on(
+        &self,
+        active: BuildId,
+        seen: &mut Option<Arc<[Position]>>,
+        failures: &mut u32,
+    ) -> Result<Ended, StoreError> {
+        let build = self.store.open(self.projection, active).await?;
+        let (cursors, shown) = watch::channel(Arc::from(build.cursors().await?));
+        self.board.change(self.projection.name(), |status| {
+            status.build = Some(active.0);
+            (status.state, status.last_error, status.last_error_at) = (State::Live, None, None);
+        });
+        *failures = 0;
+        let floor = seen.clone();
+        let show = self.show_when(build.clone(), shown, floor);
+        tokio::pin!(show);
+        let (mut showing, mut active_now, mut looks) = (true, self.active.clone(), 0_u64);
+        let mut round = tokio::time::interval(limits::FOLLOW_POLL);
+        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break Ok(Ended::Stopped),
+                moved = active_now.wait_for(|now| *now != Some(active)) => {
+                    break Ok(if moved.is_ok() { Ended::Moved } else { Ended::Stopped });
+                }
+                () = &mut show, if showing => showing = false,
+                _ = round.tick() => looks += 1,
+            }
+            // Readers who wait for a position hold receivers of their own, besides the one that all readers share.
+            if cursors.receiver_count() < 2 && looks % limits::CURSOR_LOOKS != 0 {
+                continue;
+            }
+            match build.cursors().await {
+                Ok(now) => drop(cursors.send_replace(Arc::from(now))),
+                Err(error) => break Ok(Ended::Lost(error)),
+            }
+        };
+        remember(seen, cursors.borrow().clone());
+        ended
     }
 
     /// Readers move to this build when it has come as far as what they saw before.
@@ -152,6 +196,14 @@ impl Supervisor {
             status.last_error_at = Some(at);
         });
     }
+}
+
+/// Whoever ended before readers saw this build has not seen more than what they saw.
+fn remember(seen: &mut Option<Arc<[Position]>>, reached: Arc<[Position]>) {
+    *seen = Some(match seen.take() {
+        Some(floor) => floor.iter().zip(reached.iter()).map(|(floor, now)| *floor.max(now)).collect(),
+        None => reached,
+    });
 }
 
 /// Makes read models that do not exist in this version yet: all of them with one reading of the log.

@@ -65,6 +65,11 @@ impl Client {
         other
     }
 
+    /// The same person at another node.
+    pub fn elsewhere(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     pub fn key(&self, key: &str) -> Self {
         self.with("idempotency-key", key)
     }

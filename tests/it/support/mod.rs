@@ -3,11 +3,13 @@
 pub mod http;
 pub mod lists;
 pub mod raw;
+pub mod redis;
 pub mod server;
 pub mod shop;
 pub mod sse;
 pub mod stage;
 pub mod wait;
+pub mod watcher;
 
 pub use http::Client;
 pub use server::{Kind, Server};

@@ -122,9 +122,19 @@ impl Server {
     }
 
     pub async fn start_at(home: &Home, listen: &str) -> Self {
+        Self::start_with(home, listen, &[]).await
+    }
+
+    /// A node that reads the log which another one writes.
+    pub async fn follow(home: &Home, more: &[&str]) -> Self {
+        Self::start_with(home, "127.0.0.1:0", &[&["--follow"], more].concat()).await
+    }
+
+    pub async fn start_with(home: &Home, listen: &str, more: &[&str]) -> Self {
         let mut child = AsyncCommand::new(env!("CARGO_BIN_EXE_onsale"))
             .args(["serve", "--listen", listen])
             .args(home.options())
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -14,6 +14,7 @@ mod reply;
 mod routes;
 pub mod script;
 mod server;
+mod times;
 mod webhook;
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ impl Simulator {
             desk: desk::Desk::new(ledger, clock.clone()),
             script: options.script,
             calls: calls::Calls::default(),
+            times: times::Times::default(),
             webhooks,
             clock,
             busy: parking_lot::Mutex::default(),

@@ -1,6 +1,7 @@
-//! Which requests are understood? The real provider's routes, and three of our own to look behind the counter.
+//! Which requests are understood? The real provider's routes, and four of our own to look behind the counter.
 //!
-//! `GET /ledger` are the books as JSON, `GET /calls` every request that was seen, `GET /healthz` says that it runs.
+//! `GET /ledger` are the books as JSON, `GET /calls` every request that was seen, `GET /times` how long each payment's
+//! confirmation took here, `GET /healthz` says that it runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::mischief::{self, Plan};
 use super::reply;
 use super::script::{News, On, Script};
 use super::server::Line;
+use super::times::Times;
 use super::webhook::Webhooks;
 use crate::clock::Clock;
 use crate::ids::{Hash16, OrderId, PaymentKey};
@@ -31,6 +33,7 @@ pub struct Shared {
     pub desk: Desk,
     pub script: Script,
     pub calls: Calls,
+    pub times: Times,
     pub webhooks: Webhooks,
     pub clock: Arc<dyn Clock>,
     /// Idempotency keys whose first request is not answered yet.
@@ -45,6 +48,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/payments/{key}", get(by_key))
         .route("/ledger", get(|State(shared): State<Arc<Shared>>| async move { Json(shared.desk.ledger()) }))
         .route("/calls", get(|State(shared): State<Arc<Shared>>| async move { Json(shared.calls.json()) }))
+        .route("/times", get(|State(shared): State<Arc<Shared>>| async move { Json(shared.times.json()) }))
         .route("/healthz", get(|| async { Json(json!({ "ok": true })) }))
         .fallback(|| async { reply::respond(Answer { status: 404, body: json!({ "code": "NOT_FOUND" }) }) })
         .with_state(shared)
@@ -105,6 +109,8 @@ async fn confirm(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response {
+    // The request is read whole by now.
+    let began = shared.clock.elapsed();
     let (asked, fine) = Asked::read("POST", &uri, &headers, &bytes);
     if let Err(answer) = fine {
         return shared.refuse(asked, answer);
@@ -114,10 +120,12 @@ async fn confirm(
     };
     let (key, scope) = (body.payment_key.clone(), asked.scope);
     let exists = mischief::exists(&shared.script, key.as_str());
-    shared
+    let response = shared
         .clone()
         .handle(&line, asked, &key, On::Confirm, |plan| shared.desk.confirm(&body, exists, scope, &plan.act))
-        .await
+        .await;
+    shared.times.note(key, shared.clock.elapsed().saturating_sub(began));
+    response
 }
 
 async fn cancel(

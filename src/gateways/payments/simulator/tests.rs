@@ -109,6 +109,21 @@ async fn requests_are_judged_as_documented() {
 }
 
 #[tokio::test]
+async fn it_tells_how_long_each_confirmation_took() {
+    let simulator = start(options("[[rule]]\nkey = \"pk_slow\"\nfault = \"delay\"\nms = 30\n")).await;
+    let shop = Shop::of(&simulator);
+    for payment in ["pk_1", "pk_slow", "pk_1"] {
+        assert_eq!(shop.confirm(payment, payment, 1_000, payment).await.0, 200);
+    }
+    let (status, times) = shop.get("/times").await;
+    let times = times["confirmations"].as_array().expect("a list").clone();
+    let keys: Vec<_> = times.iter().map(|time| time[0].as_str().expect("a key")).collect();
+    assert_eq!((status, keys), (200, vec!["pk_1", "pk_slow", "pk_1"]));
+    assert!(times[1][1].as_u64().expect("microseconds") >= 30_000, "{times:?}");
+    simulator.stop().await;
+}
+
+#[tokio::test]
 async fn a_second_request_is_sent_away_while_the_first_one_runs() {
     let simulator = start(options("[[rule]]\nkey = \"pk_1\"\nfault = \"silence\"\n")).await;
     let shop = Arc::new(Shop::of(&simulator));

@@ -1,6 +1,5 @@
 //! What does a client make of the bytes of a stream?
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::world::P;
@@ -16,8 +15,8 @@ pub struct Seen {
     pub data: Value,
 }
 
-pub fn read(bytes: &Bytes) -> Seen {
-    let text = std::str::from_utf8(bytes).expect("text");
+pub fn read(bytes: impl AsRef<[u8]>) -> Seen {
+    let text = std::str::from_utf8(bytes.as_ref()).expect("text");
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
     let data = serde_json::from_str(&field("data: ").expect("data")).expect("JSON");
     Seen { id: field("id: "), event: field("event: ").expect("an event"), data }
@@ -26,7 +25,9 @@ pub fn read(bytes: &Bytes) -> Seen {
 impl Watch {
     /// All that there is for it by now, as a client reads it.
     pub async fn drain(&mut self) -> Vec<Seen> {
-        self.drain_now().await.iter().filter(|bytes| bytes.windows(6).any(|w| w == b"data: ")).map(read).collect()
+        let all: Vec<u8> = self.drain_now().await.iter().flat_map(|bytes| bytes.to_vec()).collect();
+        let all = std::str::from_utf8(&all).expect("text");
+        all.split_inclusive("\n\n").filter(|event| event.contains("data: ")).map(read).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! How does the demo talk to its node? Plain HTTP with a token, as any shop front does.
+//! How do verbs that play a whole sale talk to a node? Plain HTTP with a token, as any shop front does. Convenient rather
+//! than cheap: what measures has a client of its own in `bench/line.rs`.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Answer {
 impl Client {
     pub fn new(base: &str) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
-            // A proxy of the environment has no business between the demo and itself.
+            // A proxy of the environment has no business between a node and its own crowd.
             .no_proxy()
             // Nor have certificates: there is no TLS on the loopback address.
             .tls_certs_only([])
@@ -59,7 +60,7 @@ impl Client {
         Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
     }
 
-    /// A POST that must create something; anything else ends the demo with the problem's text.
+    /// A POST that must create something; anything else ends the verb with the problem's text.
     pub async fn create(&self, path: &str, token: &str, body: &Value) -> Result<Answer, Failure> {
         let answer = self.post(path, token, None, body).await?;
         match answer.status {

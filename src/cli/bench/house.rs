@@ -1,0 +1,90 @@
+//! What is on sale in a measurement? As many seats as were asked for, in performances of one large house.
+
+use serde_json::json;
+
+use super::target::Target;
+use crate::auth::principal::Role;
+use crate::cli::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::token::sign;
+use crate::clock::{Clock, SystemClock};
+use crate::limits;
+use crate::timestamp::Timestamp;
+
+const ROW: u32 = 500;
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+/// Of every seat, in won.
+pub const PRICE: u64 = 1_000;
+
+/// Seats by number; neighbours in number are spread over `beside` performances that sell at the same time.
+pub struct House {
+    performances: Vec<String>,
+    seats_each: u32,
+    beside: u32,
+}
+
+impl House {
+    pub async fn build(target: &Target, seats: u32, beside: u32) -> Result<Self, Failure> {
+        let client = Client::new(&target.base)?;
+        let seller = sign(&target.keys, "bench-seller", Role::Seller, None)?;
+        // Whole rows, not larger than a house may be, and enough of it beside one another.
+        let rows = seats.div_ceil(beside).min(limits::BENCH_HOUSE).div_ceil(ROW);
+        let seats_each = rows * ROW;
+        let list: Vec<_> = (0..rows).map(|row| json!({"row": row.to_string(), "seats": ROW})).collect();
+        let venue = json!({"name": "Bench Hall", "sections": [{"section": "S", "grade": "R", "rows": list}]});
+        let venue = client.create("/v1/venues", &seller, &venue).await?;
+        let now = SystemClock.wall();
+        let day = |moment: Timestamp| moment.to_string()[..10].to_owned();
+        let show = json!({
+            "title": "Bench", "category": "concert", "description": "", "place": "here",
+            "starts_on": day(now.plus(30 * DAY)), "ends_on": day(now.plus(31 * DAY)),
+        });
+        let show = client.create("/v1/shows", &seller, &show).await?;
+        let performance = json!({
+            "show_id": show.text("show_id"), "venue_id": venue.text("venue_id"), "starts_at": now.plus(30 * DAY),
+            "sale_opens_at": Timestamp(0), "sale_closes_at": now.plus(29 * DAY), "currency": "KRW",
+            "prices": {"R": PRICE}, "hold_seconds": limits::HOLD_SECONDS_MAX,
+        });
+        let groups = seats.div_ceil(seats_each * beside);
+        let mut performances = Vec::new();
+        for _ in 0..groups * beside {
+            let made = client.create("/v1/performances", &seller, &performance).await?;
+            performances.push(made.text("performance_id").to_owned());
+        }
+        Ok(Self { performances, seats_each, beside })
+    }
+
+    pub fn performances(&self) -> usize {
+        self.performances.len()
+    }
+
+    /// Performance and seat of the n-th buyer; `None`: everything is sold.
+    pub fn seat(&self, n: u64) -> Option<(&str, String)> {
+        let (performance, seat) = spread(n, self.seats_each, self.beside);
+        let performance = self.performances.get(usize::try_from(performance).ok()?)?;
+        Some((performance, format!("S-{}-{}", seat / u64::from(ROW), seat % u64::from(ROW) + 1)))
+    }
+}
+
+/// Number of the performance and of the seat in it.
+fn spread(n: u64, seats_each: u32, beside: u32) -> (u64, u64) {
+    let (seats_each, beside) = (u64::from(seats_each), u64::from(beside));
+    let (group, within) = (n / (seats_each * beside), n % (seats_each * beside));
+    (group * beside + within % beside, within / beside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_buyer_has_a_seat_of_their_own() {
+        for (seats_each, beside) in [(500, 1), (500, 3), (1, 4), (1_000, 2)] {
+            let all = u64::from(seats_each) * u64::from(beside) * 2;
+            let seats: std::collections::BTreeSet<_> = (0..all).map(|n| spread(n, seats_each, beside)).collect();
+            assert_eq!(seats.len() as u64, all);
+            assert!(seats.iter().all(|(p, s)| *p < 2 * u64::from(beside) && *s < u64::from(seats_each)));
+            assert_eq!(spread(all, seats_each, beside).0, 2 * u64::from(beside), "the next one is in the next house");
+        }
+    }
+}

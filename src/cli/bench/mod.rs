@@ -1,0 +1,52 @@
+//! `onsale bench`: how fast is a node, and does it keep its word while it is? Load over HTTP on a node of its own or on one
+//! that runs already, percentiles, costs, and a look at the log afterwards.
+//!
+//! One file per scenario. Nothing here reaches into the node: what it did is judged by what it answered and what its log says.
+
+mod child;
+mod house;
+mod line;
+mod load;
+mod machine;
+mod purchase;
+mod report;
+mod schedule;
+mod sse;
+mod tally;
+mod target;
+
+use clap::Subcommand;
+
+use super::Global;
+use super::failure::Failure;
+use crate::app::StopSignals;
+
+#[derive(clap::Args, Debug)]
+pub struct Bench {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand, Debug)]
+enum Scenario {
+    /// Members buy one seat each: they place an order and pay for it.
+    Purchase(purchase::Purchase),
+    /// Watchers of payment feeds: how fast frames reach them, what idle ones cost, and whether each sees every frame once.
+    Sse(sse::Sse),
+}
+
+impl Bench {
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let mut signals = StopSignals::listen()?;
+        let scenario = async {
+            match self.scenario {
+                Scenario::Purchase(scenario) => scenario.run(global).await,
+                Scenario::Sse(scenario) => scenario.run(global).await,
+            }
+        };
+        tokio::select! {
+            ended = scenario => ended,
+            () = signals.heard() => Err(Failure::of("interrupted: nothing was measured")),
+        }
+    }
+}
