@@ -5,6 +5,7 @@
 
 mod health;
 mod payments;
+mod watchers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,12 +30,12 @@ use crate::gateways::hints::Channel;
 use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::follow::{Follow, Risen};
-use crate::journal::open::{self, OpenError, Role, Target};
+use crate::journal::open::{self, OpenError, Options, Role, Target};
 use crate::journal::poll::Poll;
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
-use crate::live::hub::{HubParts, Options, TaskLookup};
-use crate::live::{Hub, Places};
+use crate::live::Hub;
+use crate::live::hub::{HubParts, TaskLookup};
 use crate::projections::ROSTER;
 use crate::projections::rebuild::Pace;
 use crate::projections::runner::{self, Keeping, Runner};
@@ -116,6 +117,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Before anything that counts: what is counted without a recorder is lost.
     let metrics = telemetry::metrics().map_err(StartError::Metrics)?;
     make_data_directory(config)?;
+    watchers::allow_files(config);
     // Keys of the wrong kind are told before the sale, not during it.
     let payments = payments(config)?;
     let keys = keys(config, &entropy)?;
@@ -143,7 +145,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
-    let hub = Hub::with(parts, watchers(config, &node).await?);
+    let hub = Hub::with(parts, watchers::options(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -198,14 +200,19 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
             listeners.push(tokio::spawn(http::serve(
                 admin,
                 own,
-                terms(config, limits::ADMIN_CONNECTIONS),
+                watchers::terms(config, limits::ADMIN_CONNECTIONS),
                 stop.clone(),
             )));
             // The numbers have an address of their own now; here they are no longer to be had.
             Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
         }
     };
-    listeners.push(tokio::spawn(http::serve(listener, public, terms(config, config.sse.connections()), stop.clone())));
+    listeners.push(tokio::spawn(http::serve(
+        listener,
+        public,
+        watchers::terms(config, config.sse.connections()),
+        stop.clone(),
+    )));
     tracing::info!(%node, %address, "ready");
     Ok(Running { address, keys, engine, lost, hub, watching, stop, listeners })
 }
@@ -279,23 +286,6 @@ fn hints(config: &Config) -> Result<Option<Channel>, StartError> {
     channel.map_err(|wrong| ConfigError::new("redis.url", wrong.to_string()).into())
 }
 
-/// What the hub is told of the operator's choices.
-async fn watchers(config: &Config, node: &NodeId) -> Result<Options, StartError> {
-    let sse = &config.sse;
-    let places = Places {
-        per_node: sse.max_per_node,
-        per_account: sse.max_per_account,
-        per_address: sse.max_per_address,
-        uncounted: sse.uncounted()?,
-    };
-    let presence = open::presence(&target(config)).await?;
-    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
-}
-
-fn terms(config: &Config, connections: usize) -> http::Terms {
-    http::Terms { connections, stalled: config.sse.stalled() }
-}
-
 impl Running {
     /// Stops accepting, lets requests finish within their grace, hands the lease back.
     pub async fn shutdown(self) {
@@ -358,7 +348,7 @@ pub fn chosen_partitions(config: &Config) -> Option<u16> {
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {
-    let options = open::Options { partitions: chosen_partitions(config), ..open::Options::new(role) };
+    let options = Options { partitions: chosen_partitions(config), ..Options::new(role) };
     open::open(&target(config), options).await
 }
 

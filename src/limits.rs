@@ -148,6 +148,8 @@ pub const RETRY_MILLIS_MAX: u64 = 5_000;
 pub const WATCHERS: usize = 50_000;
 /// Connections of a node besides those that its watchers may take: the requests of the sale itself.
 pub const REQUEST_CONNECTIONS: usize = 4_000;
+/// Open files of a node that are no connections of clients: the log, read models, their connections.
+pub const OTHER_FILES: usize = 512;
 /// Who finds no place is told to ask again after a time between these.
 pub const PLACE_RETRY_MIN: Duration = Duration::from_secs(3);
 pub const PLACE_RETRY_MAX: Duration = Duration::from_secs(12);

@@ -5,7 +5,6 @@
 
 pub mod answer;
 pub mod edge;
-mod endless;
 pub mod error;
 pub mod extract;
 pub mod ops;
@@ -16,10 +15,8 @@ mod accounts;
 mod admin;
 mod client;
 mod coupons;
-mod displays;
 mod document;
 mod gate;
-mod line;
 mod lists;
 mod orders;
 mod payments;
@@ -39,8 +36,7 @@ mod venues;
 
 use axum::{Router, middleware};
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use ops::{Check, Readiness};
@@ -103,7 +99,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::record, lists::store_payments::list))
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
-        .routes(routes!(displays::list))
+        .routes(routes!(lists::displays::list))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
         .routes(routes!(gate::keys))

@@ -3,6 +3,9 @@
 //!
 //! axum's own loop sets no timer for headers, so a client could hold a connection for ever by sending one byte a minute.
 
+mod endless;
+mod line;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::endless::{Endless, Handover};
-use super::line::{self, Line, Peer};
+use self::endless::{Endless, Handover};
+use self::line::Line;
+pub use self::line::Peer;
 use crate::{limits, telemetry};
 
 /// How many clients, and how patient with them?

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem, not_watched};
 use super::extract::{Anyone, Body as Sent, By, Checks, Input, Params};
-use super::line::Peer;
+use super::server::Peer;
 use crate::auth::{Principal, Tickets};
 use crate::clock::Clock;
 use crate::fault::Fault;

@@ -5,6 +5,7 @@
 
 pub mod coupon_issues;
 pub mod coupons;
+pub mod displays;
 pub mod notifications;
 pub mod orders;
 pub mod performances;

@@ -182,7 +182,12 @@ mod tests {
     async fn others_hear_of_it_in_every_round_and_at_the_end() {
         let (displays, board, stop) = (Displays::default(), Arc::new(Board::default()), CancellationToken::new());
         let telling = tokio::spawn(tell(displays.clone(), NodeId::new("n"), board.clone(), stop.clone()));
-        let rounds = async |count: u32| tokio::time::sleep(limits::PRESENCE_ROUND * count).await;
+        let rounds = async |count: u32| {
+            let mut round = interval(limits::PRESENCE_ROUND);
+            for _ in 0..=count {
+                round.tick().await;
+            }
+        };
         rounds(3).await;
         let counts = |board: &Board| board.said.lock().iter().map(|(_, all)| all.len()).collect::<Vec<_>>();
         assert_eq!(counts(&board), [0], "once, for what an earlier run may have left");

@@ -7,6 +7,7 @@ mod backlog;
 mod detached;
 mod displays;
 mod door;
+mod options;
 mod ring;
 mod room;
 mod seating;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use self::displays::Displays;
 pub use self::displays::{Connected, Display};
 pub use self::door::Seat;
+pub use self::options::Options;
 use self::seating::Seating;
 pub use self::seating::{Bound, Places, Visitor};
 use self::shelf::Shelf;
@@ -35,7 +37,6 @@ use crate::ids::{LogPosition, NodeId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::follow::Follow;
 use crate::journal::presence::Presence;
-use crate::limits;
 use crate::live::board::Boards;
 
 /// From where does a watcher go on?
@@ -98,29 +99,6 @@ pub struct HubParts {
     pub tracker: TaskTracker,
 }
 
-/// What an operator can choose about watchers.
-#[derive(Clone)]
-pub struct Options {
-    /// How this node is called among others.
-    pub node: NodeId,
-    pub places: Places,
-    /// A store's missed payment older than that is not shown to a display that comes back.
-    pub store_resume: Duration,
-    /// Tells and hears of displays on other nodes, where there can be any.
-    pub presence: Option<Arc<dyn Presence>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            node: NodeId::new("node"),
-            places: Places::default(),
-            store_resume: limits::STORE_RESUME_WINDOW,
-            presence: None,
-        }
-    }
-}
-
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
@@ -153,33 +131,7 @@ impl Hub {
 
     #[must_use]
     pub fn with(parts: HubParts, options: Options) -> Self {
-        let HubParts { journal, follow, lookup, clock, entropy, stop, tracker } = parts;
-        let shelves = (0..journal.partitions()).map(|_| Shelf::default()).collect();
-        let Options { node, places, store_resume, presence } = options;
-        let stop = stop.child_token();
-        let boards = Boards::new(stop.clone(), tracker.clone());
-        let (seating, displays) = (Seating::new(places), Displays::default());
-        if let Some(presence) = &presence {
-            tracker.spawn(displays::tell(displays.clone(), node.clone(), presence.clone(), stop.clone()));
-        }
-        Self {
-            inner: Arc::new(Inner {
-                journal,
-                follow,
-                lookup,
-                clock,
-                entropy,
-                stop,
-                tracker,
-                shelves,
-                seating,
-                displays,
-                boards,
-                node,
-                presence,
-                store_resume,
-            }),
-        }
+        Self { inner: Arc::new(Inner::new(parts, options)) }
     }
 
     /// Waits until what is durable has reached a position, so that a reading after this shows it. One of a partition that

@@ -6,10 +6,10 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Answered, ProblemBody};
-use super::extract::{At, By, ListOf, Sellers};
-use super::stores;
 use crate::actors::Dispatch;
+use crate::http::answer::{Answer, Answered, ProblemBody};
+use crate::http::extract::{At, By, ListOf, Sellers};
+use crate::http::stores;
 use crate::ids::{AccountId, LogPosition, NodeId, StoreId};
 use crate::live::{Connected, Display, Hub};
 use crate::timestamp::Timestamp;

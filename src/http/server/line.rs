@@ -99,8 +99,12 @@ impl Line {
 
     fn count(&self, why: &'static str) {
         let streaming = self.peer.streaming.load(Ordering::Relaxed);
-        let name = if streaming { telemetry::SSE_CUT } else { telemetry::HTTP_CUT };
-        metrics::counter!(name, "why" => why).increment(1);
+        let count = if streaming {
+            metrics::counter!(telemetry::SSE_CUT, "why" => why)
+        } else {
+            metrics::counter!(telemetry::HTTP_CUT, "why" => why)
+        };
+        count.increment(1);
         tracing::debug!(address = %self.peer.address, why, streaming, "a client is cut");
     }
 }

@@ -1,0 +1,46 @@
+//! How many may watch, and how patient is the node with them? The operator's choices, brought to hub and listeners.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::{StartError, target};
+use crate::config::Config;
+use crate::http::Terms;
+use crate::ids::NodeId;
+use crate::journal::open;
+use crate::limits;
+use crate::live::Places;
+use crate::live::hub::Options;
+
+pub async fn options(config: &Config, node: &NodeId) -> Result<Options, StartError> {
+    let sse = &config.sse;
+    let places = Places {
+        per_node: sse.max_per_node,
+        per_account: sse.max_per_account,
+        per_address: sse.max_per_address,
+        uncounted: sse.uncounted()?,
+    };
+    let presence = open::presence(&target(config)).await?;
+    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
+}
+
+pub fn terms(config: &Config, connections: usize) -> Terms {
+    Terms { connections, stalled: config.sse.stalled() }
+}
+
+/// Each connection is an open file, and what systems allow unasked is far less than they allow. A node that gets less
+/// than its streams may need still serves, and says so, since clients would wait in vain.
+pub fn allow_files(config: &Config) {
+    let files = |connections: usize| u64::try_from(connections + limits::OTHER_FILES).unwrap_or(u64::MAX);
+    let (wanted, needed) = (files(config.sse.connections()), files(config.sse.max_per_node));
+    let mut allowed = getrlimit(Resource::Nofile);
+    if allowed.current.is_none_or(|files| files >= wanted) {
+        return;
+    }
+    allowed.current = Some(allowed.maximum.map_or(wanted, |most| most.min(wanted)));
+    // What cannot be changed stays as it was, which the next look shows.
+    let _refused = setrlimit(Resource::Nofile, allowed);
+    let got = getrlimit(Resource::Nofile).current;
+    if got.is_some_and(|files| files < needed) {
+        tracing::warn!(needed, ?got, "fewer open files are allowed than sse.max_per_node may need");
+    }
+}
