@@ -45,6 +45,7 @@ use crate::{http, telemetry};
 
 use health::{Gauges, Health};
 pub use payments::payments;
+use watchers::Streams;
 
 /// The part of the grace after SIGTERM that is kept for the end of the actors and the lease.
 const HANDING_OVER: Duration = Duration::from_secs(3);
@@ -74,6 +75,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
+    #[error("no threads to work with: {0}")]
+    Threads(std::io::Error),
     #[error("{0}")]
     Metrics(String),
     #[error("--follow reads the log of a Postgres that another node writes; name it with ONSALE_DATABASE_URL")]
@@ -94,6 +97,7 @@ pub struct Running {
     watching: TaskTracker,
     stop: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
+    _streams: Streams,
 }
 
 /// Runs a node until the process is asked to end; `ready` hears where it listens.
@@ -191,6 +195,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         follows: config.server.follow,
     });
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
+    let streams = Streams::start().map_err(StartError::Threads)?;
     let mut listeners = Vec::new();
     let public = match admin {
         None => router,
@@ -201,6 +206,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
                 admin,
                 own,
                 watchers::terms(config, limits::ADMIN_CONNECTIONS),
+                streams.handle(),
                 stop.clone(),
             )));
             // The numbers have an address of their own now; here they are no longer to be had.
@@ -211,10 +217,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         listener,
         public,
         watchers::terms(config, config.sse.connections()),
+        streams.handle(),
         stop.clone(),
     )));
     tracing::info!(%node, %address, "ready");
-    Ok(Running { address, keys, engine, lost, hub, watching, stop, listeners })
+    Ok(Running { address, keys, engine, lost, hub, watching, stop, listeners, _streams: streams })
 }
 
 /// The way to the log, and to what is decided about it.

@@ -1,6 +1,7 @@
 //! How many may watch, and how patient is the node with them? The operator's choices, brought to hub and listeners.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{StartError, target};
 use crate::config::Config;
@@ -42,5 +43,28 @@ pub fn allow_files(config: &Config) {
     let got = getrlimit(Resource::Nofile).current;
     if got.is_some_and(|files| files < needed) {
         tracing::warn!(needed, ?got, "fewer open files are allowed than sse.max_per_node may need");
+    }
+}
+
+/// The threads on which streams are written, beside those that serve requests and run commands.
+pub(super) struct Streams(Option<Runtime>);
+
+impl Streams {
+    pub fn start() -> std::io::Result<Self> {
+        let threads = Builder::new_multi_thread().thread_name("streams").enable_all().build()?;
+        Ok(Self(Some(threads)))
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.0.as_ref().map_or_else(Handle::current, |threads| threads.handle().clone())
+    }
+}
+
+/// Whatever is still written on them has had its time.
+impl Drop for Streams {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
     }
 }

@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::Gauge;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,8 +35,9 @@ pub struct Terms {
     pub stalled: Duration,
 }
 
-/// Serves until `shutdown`, then stops accepting, lets requests that run finish, and cuts what is left.
-pub async fn serve(listener: TcpListener, router: Router, terms: Terms, shutdown: CancellationToken) {
+/// Serves until `shutdown`, endless answers on `streams`: a frame for thousands of watchers wakes thousands of tasks, and a
+/// command must not wait behind them in one queue. Then stops accepting, lets requests that run finish, and cuts what is left.
+pub async fn serve(listener: TcpListener, router: Router, terms: Terms, streams: Handle, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(terms.connections));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -49,16 +51,17 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, shutdown
             Ok((line, place)) => {
                 let counted = Counted::new(place);
                 let connection = connection(line, router.clone(), shutdown.clone(), cut.clone());
-                let (more, cut) = (tasks.clone(), cut.clone());
+                let (more, streams, cut) = (tasks.clone(), streams.clone(), cut.clone());
                 tasks.spawn(async move {
                     if let Some((endless, line)) = Box::pin(connection).await {
                         // A task of its own: this one keeps the size of its largest moment.
-                        more.spawn(async move {
+                        let writing = async move {
                             if let Err(error) = endless.write(line, cut).await {
                                 tracing::debug!(%error, "a stream ended early");
                             }
                             drop(counted);
-                        });
+                        };
+                        more.spawn_on(writing, &streams);
                     }
                 });
             }
@@ -185,7 +188,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, TERMS, shutdown.clone()));
+        let task = tokio::spawn(serve(listener, router, TERMS, Handle::current(), shutdown.clone()));
         Running { address, shutdown, task }
     }
 

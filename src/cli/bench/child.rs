@@ -31,6 +31,9 @@ impl Child {
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (*name, value)))
             .env("ONSALE_LOG__LEVEL", "error")
+            // All watchers of a measurement come with a few tokens, from one address.
+            .env("ONSALE_SSE__MAX_PER_ACCOUNT", "0")
+            .env("ONSALE_SSE__MAX_PER_ADDRESS", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // Ctrl-C is ours to hear; we stop it in good order.

@@ -70,7 +70,8 @@ impl Handover {
 
 impl Endless {
     /// Writes it to its end; ends early when the client goes or `cut` says so.
-    pub async fn write(self, mut line: Line, cut: CancellationToken) -> io::Result<()> {
+    pub async fn write(self, line: Line, cut: CancellationToken) -> io::Result<()> {
+        let mut line = line.moved_here()?;
         let chunked = self.version == Version::HTTP_11;
         let (mut head, body) = self.response.into_parts();
         let now = Duration::from_millis(u64::try_from(SystemClock.wall().0).unwrap_or_default());

@@ -70,6 +70,11 @@ impl Line {
         Self { socket, peer, patience, waiting: None }
     }
 
+    /// The same connection, from now on in the hands of the threads that call this.
+    pub fn moved_here(self) -> io::Result<Self> {
+        Ok(Self { socket: TcpStream::from_std(self.socket.into_std()?)?, waiting: None, ..self })
+    }
+
     /// What became of a writing: progress gives the client its whole time again.
     fn judged<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         match written {
