@@ -80,7 +80,7 @@ pub async fn watch(world: Arc<World>, number: u64) -> Diary {
                 biased;
                 bytes = connection.next() => match bytes {
                     Some(bytes) => {
-                        if let Some(seen) = parse(&bytes) {
+                        for seen in frames(&bytes) {
                             world.assert_watched(seen.id).await;
                             world.tally.count("frame seen");
                             diary.frames.push(seen);
@@ -97,9 +97,14 @@ pub async fn watch(world: Arc<World>, number: u64) -> Diary {
     }
 }
 
-/// A frame with an id; `None` for comments, `retry:` and heartbeats.
-fn parse(bytes: &[u8]) -> Option<Seen> {
+/// All frames of one piece of the stream.
+fn frames(bytes: &[u8]) -> Vec<Seen> {
     let text = std::str::from_utf8(bytes).expect("streams are text");
+    text.split_inclusive("\n\n").filter_map(parse).collect()
+}
+
+/// A frame with an id; `None` for comments, `retry:` and heartbeats.
+fn parse(text: &str) -> Option<Seen> {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
     let id = LogPosition::parse(field("id: ")?).expect("ids are positions");
     let data = serde_json::from_str(field("data: ")?).expect("data is JSON");
