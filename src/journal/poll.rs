@@ -106,7 +106,6 @@ impl Poll {
     }
 
     /// Takes a hint: this partition may have come as far as that. `false`: that is known already, or cannot be.
-    #[must_use]
     pub fn hinting(&self) -> impl Fn(LogPosition) -> bool + Send + Sync + 'static {
         let (follow, hints) = (self.follow.clone(), self.hints.clone());
         move |hint| {

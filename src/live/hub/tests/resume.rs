@@ -155,11 +155,11 @@ async fn a_slow_watcher_starts_over_and_delays_nobody() {
     let mut world = World::new().await;
     let mut slow = world.open(seats_topic(), Resume::Fresh).await;
     let mut fast = world.open(seats_topic(), Resume::Fresh).await;
-    assert_eq!(read(&fast.next().await.expect("a snapshot")).event, "snapshot");
+    assert_eq!(read(fast.next().await.expect("a snapshot")).event, "snapshot");
     let count = limits::WATCHER_QUEUE as u64 + 50;
     for number in 0..count {
         let end = world.commit(vec![held(&performance_id(), number)]).await;
-        let seen = read(&fast.next().await.expect("a frame"));
+        let seen = read(fast.next().await.expect("a frame"));
         assert_eq!((seen.event.as_str(), self::number(&seen)), ("seat.held", end));
     }
     let seen = slow.drain().await;
