@@ -118,7 +118,7 @@ export function follow(options) {
       const parse = parser((frame) => {
         if (!closed) take({ ...frame, data: JSON.parse(frame.data) }, first);
         first &&= frame.id === undefined;
-      }, (millis) => (retry = millis));
+      }, (millis) => (retry = millis), (id) => (last = last === undefined || isAfter(id, last) ? id : last));
       tell("onOpen");
       for (const reader = response.body.getReader(); ;) {
         const { done, value } = await reader.read();
@@ -174,11 +174,12 @@ function isAfter(id, other) {
 }
 
 /** The grammar of `text/event-stream`, for bytes that may be cut anywhere: in a character, between CR and LF, in a line. */
-export function parser(onFrame, onRetry = () => {}) {
+export function parser(onFrame, onRetry = () => {}, onPlace = () => {}) {
   const decoder = new TextDecoder();
   let [rest, afterCr, frame] = ["", false, { data: [] }];
   const line = (text) => {
     if (text === "" && frame.data.length) onFrame({ ...frame, event: frame.event || "message", data: frame.data.join("\n") });
+    else if (text === "" && frame.id !== undefined) onPlace(frame.id); // nothing to show, but a place to come back to
     if (text === "") return void (frame = { data: [] });
     const [, field, value = ""] = /^([^:]*)(?:: ?([^]*))?$/.exec(text);
     if (field === "data") frame.data.push(value);
@@ -189,10 +190,9 @@ export function parser(onFrame, onRetry = () => {}) {
   return (bytes) => {
     let text = decoder.decode(bytes, { stream: true });
     if (text === "") return;
-    if (afterCr && text[0] === "\n") text = text.slice(1);
+    if (afterCr && text[0] === "\n") text = text.slice(1); // the other half of a line's end
     afterCr = text.endsWith("\r");
-    const lines = text.split(/\r\n|\r|\n/);
-    lines[0] = rest + lines[0];
+    const lines = (rest + text).split(/\r\n|\r|\n/);
     rest = lines.pop();
     lines.forEach(line);
   };

@@ -212,11 +212,14 @@ impl Room {
         self.with(|open| {
             let snapshot = open.snapshot()?;
             let next = snapshot.as_ref().map_or_else(|| open.ring.end(), |(next, _)| *next);
+            let last = LogPosition { partition: self.partition, position: open.last };
             if reset {
                 metrics::counter!(telemetry::RESETS).increment(1);
                 // Without a snapshot the reset itself names the place to come back to.
-                let last = LogPosition { partition: self.partition, position: open.last };
                 out.push_back(frame::reset(snapshot.is_none().then_some(last)));
+            } else if snapshot.is_none() {
+                // Who is cut before the first frame comes back to here.
+                out.push_back(frame::moved_on(last));
             }
             out.extend(snapshot.map(|(_, bytes)| bytes));
             Ok(Cursor { next, floor: Position(0) })

@@ -38,11 +38,14 @@ async fn one_act_is_one_frame() {
 async fn a_counter_gets_the_latest_payment_or_all() {
     let mut world = World::new().await;
     let mut fresh = world.open(store_topic(), Resume::Fresh).await;
+    assert_eq!(fresh.next().await, Some(frame::moved_on(at(0))), "a place to come back to, before the first frame");
     let first = world.commit(vec![payment(1)]).await;
     for number in 2..=5 {
         world.commit(vec![payment(number)]).await;
     }
     assert_eq!(fresh.drain().await.len(), 5, "no snapshot, then what comes");
+    let cut = world.open(store_topic(), Resume::AllAfter(at(0))).await.drain().await;
+    assert_eq!(cut.len(), 5, "who was cut before it had any missed none");
     for restarted in [false, true] {
         if restarted {
             world.restart();
@@ -156,6 +159,9 @@ async fn heartbeats_come_and_a_stop_ends_all() {
     let mut comment = world.open(store_topic(), Resume::Fresh).await;
     let mut event = world.hub.watch(store_topic(), Resume::Fresh, Heartbeat::Event).await.expect("a stream");
     event.next().await.expect("retry");
+    for watch in [&mut comment, &mut event] {
+        watch.next().await.expect("a place to come back to");
+    }
     comment.beat_now();
     event.beat_now();
     assert_eq!(comment.next().await, Some(frame::HEARTBEAT_COMMENT));
