@@ -1,15 +1,20 @@
-//! Who is asking? Principals, the tokens that prove them, and the keys that sign those.
+//! Who is asking? Principals, the tokens that prove them, what was taken back, and the keys that sign all of it.
 //!
 //! This folder knows nothing of HTTP: `http/extract` takes a token out of a request and brings it here.
 
+mod check;
 pub mod code;
+pub mod device;
 pub mod keys;
 pub mod principal;
+pub mod revoked;
 pub mod ticket;
 pub mod token;
 
 pub use code::TicketCode;
+pub use device::{Device, DeviceSigner};
 pub use keys::{GateKey, KeyError, Keys, Secret};
 pub use principal::{Principal, Role};
+pub use revoked::Revoked;
 pub use ticket::Tickets;
 pub use token::{Signer, TokenError, Tokens, Verifier};
