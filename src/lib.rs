@@ -13,6 +13,7 @@ pub mod limits;
 pub mod money;
 pub mod timestamp;
 
+pub mod accounts;
 pub mod actors;
 pub mod audit;
 pub mod auth;

@@ -427,3 +427,10 @@ pub const BENCH_ANSWER: Duration = Duration::from_secs(30);
 const _: () = assert!(BENCH_ANSWER.as_secs() > REQUEST_TIME.as_secs(), "the node's own answer comes first");
 /// Files and connections that it has open besides those that it was asked for.
 pub const BENCH_DESCRIPTORS: u64 = 1_024;
+
+/// Connections to the accounts, which are asked when people sign in and not when they buy.
+pub const ACCOUNT_CONNECTIONS: u32 = 4;
+/// What was revoked is read again that long after it was noted, in case it was noted before it could be seen.
+pub const REVOKED_OVERLAP: Duration = Duration::from_secs(60);
+/// Expired documents that are removed at once.
+pub const ACCOUNTS_SWEPT: usize = 1_000;

@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("actors", &["GROUND", "domain", "events", "journal", "cluster", "telemetry"]),
     ("audit", &["GROUND", "events", "journal"]),
     ("auth", &["GROUND"]),
+    // People are no facts: nothing here reads the log.
+    ("accounts", &["GROUND", "auth", "gateways", "telemetry"]),
     // Read models never decide.
     ("projections", &["GROUND", "events", "journal", "telemetry"]),
     ("sagas", &["GROUND", "events", "journal", "actors", "domain", "gateways", "telemetry"]),

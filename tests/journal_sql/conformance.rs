@@ -2,6 +2,7 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use onsale::accounts::store as accounts;
 use onsale::journal::conformance::{self, Harness, RawSql};
 use onsale::journal::open::Target;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
@@ -17,6 +18,19 @@ async fn sqlite_keeps_the_contract() {
 #[tokio::test]
 async fn postgres_keeps_the_contract() {
     conformance::all(|| on_postgres().boxed()).await;
+}
+
+#[tokio::test]
+async fn accounts_in_postgres_keep_their_contract() {
+    let new = || {
+        async {
+            let database = postgres::database().await;
+            let options = onsale::journal::postgres::options(&database.url).expect("an address");
+            accounts::open(accounts::Place::Database(Box::new(options))).await.expect("a cabinet")
+        }
+        .boxed()
+    };
+    accounts::conformance::all(new).await;
 }
 
 async fn on_sqlite() -> Harness {

@@ -1,0 +1,6 @@
+//! Who are the people? Accounts: beside the log, erasable, sealed.
+//!
+//! The log knows people by an opaque id and nothing else. Who they are, how they prove it and what happened to their
+//! accounts is here. How a request carries a token is `http`'s business, what a token is that of `auth`.
+
+pub mod store;

@@ -1,0 +1,1 @@
+SELECT seq, at, kind, account, actor, origin, detail FROM @.trail WHERE account = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2
