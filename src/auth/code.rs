@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::keys::{GateKey, Ring};
-use super::token::ISSUER;
+use super::check::ISSUER;
 
 const TYPE: &str = "onsale-ticket+jwt";
 
