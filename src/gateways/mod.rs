@@ -4,3 +4,4 @@
 
 pub mod hints;
 pub mod payments;
+pub mod quotas;
