@@ -3,6 +3,8 @@
 //! Log first, then the claim, the actors, the hub, and last the listener: whoever can connect can be answered. Shutdown is
 //! the other way round. What a part does is not known here.
 
+mod accounts;
+mod devices;
 mod guard;
 mod health;
 mod keys;
@@ -154,6 +156,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
+    let cabinet = accounts::cabinet(config).await?;
+    let devices = devices::devices(devices::Around {
+        cabinet,
+        keys: &keys,
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        stop: &stop,
+        tracker: &watching,
+    });
+    let devices = devices.await?;
     let hub = Hub::with(parts, watchers::options(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
@@ -190,6 +202,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
+        devices,
         dispatch: dispatch.clone(),
         hub: hub.clone(),
         runner: runner.clone(),

@@ -3,6 +3,7 @@
 //! A list in memory, asked with every token and every heartbeat of a stream. Who fills it, and from where, is not known here.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,6 +34,12 @@ struct Lists {
     credentials: HashMap<CredentialId, Option<Timestamp>>,
     /// What was given out up to the first moment is dead; the second as above.
     accounts: HashMap<AccountId, (Timestamp, Option<Timestamp>)>,
+}
+
+impl fmt::Debug for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revoked({})", self.len())
+    }
 }
 
 impl Revoked {
@@ -103,7 +110,8 @@ mod tests {
     #[test]
     fn a_credential_dies_alone_and_an_account_with_all_it_had() {
         let revoked = Revoked::default();
-        let table = [who("ac_1", Some("se_1"), 5), who("ac_1", Some("se_2"), 6), who("ac_1", None, 5), who("ac_2", None, 1)];
+        let table =
+            [who("ac_1", Some("se_1"), 5), who("ac_1", Some("se_2"), 6), who("ac_1", None, 5), who("ac_2", None, 1)];
         let covered = || table.clone().map(|who| revoked.covers(&who));
         assert_eq!(covered(), [false; 4]);
         revoked.note("se_1", Timestamp(9), None);

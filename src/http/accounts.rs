@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
-use super::extract::{Anyone, By};
+use super::extract::{By, Oneself};
 use crate::auth::Role;
 use crate::ids::AccountId;
 
@@ -27,7 +27,7 @@ pub struct Me {
 
 #[utoipa::path(get, path = "/v1/accounts/me", tag = "accounts",
     responses((status = 200, body = Me), (status = 401, body = ProblemBody)))]
-pub async fn me(by: By<Anyone>) -> Answered {
+pub async fn me(by: By<Oneself>) -> Answered {
     let body = Me { sub: by.principal.account, role: by.principal.role, account: None };
     Ok(Answer::ok(&body)?.no_store().done())
 }

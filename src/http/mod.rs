@@ -28,6 +28,7 @@ mod reviews;
 mod seats;
 mod shows;
 mod state;
+mod store_tokens;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -101,6 +102,8 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
         .routes(routes!(lists::displays::list))
+        .routes(routes!(store_tokens::give, store_tokens::list))
+        .routes(routes!(store_tokens::delete))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::me))
         .routes(routes!(gate::keys))

@@ -19,8 +19,9 @@ use tower::ServiceExt;
 use super::error::Code;
 use super::ops::{Check, Readiness};
 use super::{Handles, router, table};
+use crate::accounts::{self, DeviceParts, Devices};
 use crate::actors::{Engine, Setup};
-use crate::auth::{Keys, Principal, Revoked, Role, Signer, Tickets};
+use crate::auth::{DeviceSigner, Keys, Principal, Revoked, Role, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
 use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
@@ -33,6 +34,7 @@ use crate::projections::runner::{self, Runner};
 use crate::projections::store;
 use crate::sagas::{self, Processes};
 
+mod credentials;
 mod edge;
 
 struct Nowhere;
@@ -105,14 +107,24 @@ async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
     });
+    let revoked = Revoked::default();
+    let dir = tempfile::tempdir().expect("a directory").keep();
+    let devices = Devices::new(DeviceParts {
+        cabinet: accounts::store::open(accounts::store::Place::File(dir)).await.expect("a cabinet"),
+        signer: DeviceSigner::new(&keys().device),
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        tracker: TaskTracker::new(),
+    });
     Handles {
+        devices,
         dispatch: engine.dispatch(),
         hub,
         runner,
         processes,
         journal,
         keys: keys(),
-        revoked: Revoked::default(),
+        revoked,
         clock,
         entropy,
         readiness,
@@ -200,6 +212,9 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
     ("GET", "/v1/stores/{id}/payments/events", "sad"),
     ("GET", "/v1/stores/{id}/displays", "sa"),
+    ("POST", "/v1/stores/{id}/tokens", "sa"),
+    ("GET", "/v1/stores/{id}/tokens", "sa"),
+    ("DELETE", "/v1/stores/{id}/tokens/{token_id}", "sa"),
     ("GET", "/v1/ticket-keys", "*"),
     ("POST", "/v1/stream-tickets", "mscapd"),
     ("GET", "/v1/accounts/me", "mscapd"),
@@ -229,14 +244,18 @@ fn concrete(template: &str) -> String {
     template
         .replace("{id}", &id)
         .replace("{payment_id}", "p-1")
+        .replace("{token_id}", &format!("dt_{HASH}"))
         .replace("{code}", "not-found")
         .replace("{*stream}", "order/x")
 }
 
+fn operator(role: Role) -> Principal {
+    let store = role.is_device().then(|| StoreId::new(STORE));
+    Principal::operator(AccountId::new("someone"), role, store, SystemClock.wall())
+}
+
 fn token(role: Role) -> String {
-    let now = SystemClock.wall();
-    let who = Principal::operator(AccountId::new("someone"), role, role.is_device().then(|| StoreId::new(STORE)), now);
-    Signer::new(&keys().access).sign(&who, Duration::from_secs(60), now).expect("signs")
+    Signer::new(&keys().access).sign(&operator(role), Duration::from_secs(60), SystemClock.wall()).expect("signs")
 }
 
 async fn send(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {

@@ -4,7 +4,9 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use crate::http::error::Problem;
-use crate::ids::{CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId};
+use crate::ids::{
+    CouponId, CredentialId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId,
+};
 use crate::limits;
 
 /// An id with one spelling.
@@ -23,6 +25,13 @@ macro_rules! prefixed {
 }
 
 prefixed!(VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
+
+/// Of the credentials, only stores' tokens stand in paths.
+impl PathId for CredentialId {
+    fn parse(text: &str) -> Option<Self> {
+        Self::device(text)
+    }
+}
 
 impl PathId for OrderId {
     fn parse(text: &str) -> Option<Self> {
