@@ -75,9 +75,14 @@ impl Check {
         Self { keys, validation, typ }
     }
 
+    /// Does the token begin with a header that we write for this type?
+    pub fn knows(&self, token: &str) -> bool {
+        self.known(token).is_some()
+    }
+
     /// Does the token say that it is of this type? What it says is not believed, only looked at.
     pub fn is_for(&self, token: &str) -> bool {
-        self.known(token).is_some()
+        self.knows(token)
             || (token.len() <= limits::TOKEN_BYTES && decode_header(token).is_ok_and(|header| self.fits(&header)))
     }
 
