@@ -421,3 +421,43 @@ pub const ACCOUNT_CONNECTIONS: u32 = 4;
 pub const REVOKED_OVERLAP: Duration = Duration::from_secs(60);
 /// Expired documents that are removed at once.
 pub const ACCOUNTS_SWEPT: usize = 1_000;
+/// Changes of one account that meet are tried so often.
+pub const ACCOUNT_TRIES: u32 = 8;
+/// Commands of an account whose repetition is known as one.
+pub const ACCOUNT_COMMANDS: usize = 16;
+/// Expired documents are removed that often.
+pub const ACCOUNTS_SWEEP: Duration = Duration::from_secs(60);
+/// The trail of what happened to accounts goes back that far.
+pub const TRAIL_TIME: Duration = Duration::from_secs(400 * 86_400);
+/// Failures to sign in that change nothing; each further one doubles the pause, which begins with this and ends with that.
+pub const FAILURES_FREE: u32 = 10;
+pub const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+pub const FAILURE_LOCK: Duration = Duration::from_secs(900);
+/// The owner of an account is told of the failure with this number, and how to open it at once.
+pub const FAILURES_TOLD: u32 = 16;
+const _: () = assert!(FAILURES_TOLD > FAILURES_FREE, "nobody is told of a pause that there is not");
+/// Failures are forgotten when there was none for so long.
+pub const FAILURES_REMEMBERED: Duration = Duration::from_secs(86_400);
+/// Mails with codes to one address within an hour.
+pub const MAILS_AN_HOUR: u32 = 6;
+/// A mailed code is good for so long and so many tries.
+pub const MAIL_CODE_TIME: Duration = Duration::from_secs(1_800);
+pub const MAIL_CODE_TRIES: u32 = 5;
+/// A sign-up waits that long for its code, and so many wait for one address.
+pub const SIGN_UP_TIME: Duration = Duration::from_secs(86_400);
+pub const SIGN_UPS_PER_ADDRESS: usize = 50;
+/// Wrong codes of a second factor that lock an account, and digits of a code.
+pub const TOTP_TRIES: u32 = 5;
+pub const TOTP_DIGITS: usize = 6;
+/// An access token is good for so long; a session that is not used, for so long; any session at most for so long.
+pub const ACCESS_TIME: Duration = Duration::from_secs(600);
+pub const SESSION_IDLE: Duration = Duration::from_secs(30 * 86_400);
+pub const SESSION_TIME: Duration = Duration::from_secs(180 * 86_400);
+/// A refresh whose answer was lost can be asked for again under the same key for so long.
+pub const SESSION_REPEAT: Duration = Duration::from_secs(60);
+/// Whatever was signed for a session or an account is good no longer than that.
+pub const REVOCATION_TIME: Duration = Duration::from_secs(13 * 3_600);
+const _: () = assert!(REVOCATION_TIME.as_secs() > TICKET_RECONNECT.as_secs() + ACCESS_TIME.as_secs(), "none outlives it");
+/// What people are told about names and numbers.
+pub const NICKNAME_RULE: &str = "must be 1 to 30 characters without control characters";
+pub const PHONE_RULE: &str = "must be 7 to 15 digits, perhaps with +, spaces and dashes";

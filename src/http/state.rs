@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
+use crate::accounts::Accounts;
 use crate::actors::Dispatch;
 use crate::auth::{Keys, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
@@ -19,6 +20,7 @@ use crate::sagas::Processes;
 
 /// What `app` hands over.
 pub struct Handles {
+    pub accounts: Accounts,
     pub dispatch: Dispatch,
     pub hub: Hub,
     pub runner: Runner,
@@ -67,6 +69,7 @@ macro_rules! handles {
 }
 
 handles! {
+    Accounts = handles.accounts;
     Dispatch = handles.dispatch;
     Hub = handles.hub;
     Runner = handles.runner;
