@@ -4,6 +4,7 @@
 //! the other way round. What a part does is not known here.
 
 mod health;
+mod mail;
 mod payments;
 mod watchers;
 
@@ -44,6 +45,7 @@ use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
 use health::{Gauges, Health};
+pub use mail::mailer;
 pub use payments::payments;
 use watchers::Streams;
 

@@ -11,9 +11,11 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+pub use self::mail::Mail;
 pub use self::sse::Sse;
 use crate::limits;
 
+mod mail;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -38,6 +40,7 @@ pub struct Config {
     pub redis: Redis,
     pub projections: Projections,
     pub psp: Psp,
+    pub mail: Mail,
     pub log: Log,
     pub auth: Auth,
     pub sse: Sse,

@@ -282,6 +282,65 @@ pub const ADMIN_CONNECTIONS: usize = 64;
 /// Grace for running requests after SIGTERM.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
 
+/// Characters of a password.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+pub const PASSWORD_CHARS: usize = 128;
+/// Bytes of a text that can be a password at all: before it is normalised, a character may be several.
+pub const PASSWORD_BYTES: usize = 4 << 10;
+/// Characters of a password that are searched for what people guess first: the search takes longer than they are many.
+pub const GUESSED_CHARS: usize = 40;
+/// Words about a person that must not be all of a password.
+pub const GUESSED_WORDS: usize = 32;
+/// Argon2id: memory of one hash in KiB, passes over it, lanes.
+pub const HASH_KIB: u32 = 19 << 10;
+pub const HASH_PASSES: u32 = 2;
+pub const HASH_LANES: u32 = 1;
+/// What a stored hash may ask for besides that.
+pub const HASH_PASSES_MAX: u32 = 8;
+pub const HASH_LANES_MAX: u32 = 4;
+/// Passwords hashed at once, each in a memory of its own that is kept, and those that wait for it.
+pub const HASHES_AT_ONCE: usize = 2;
+pub const HASHES_WAITING: usize = 512;
+/// How much the threads that hash give way to those that sell.
+pub const HASH_NICENESS: i32 = 5;
+/// Steps of 30 s that a second factor may be off, before and after.
+pub const TOTP_SKEW: u16 = 1;
+/// Characters of the account that an authenticator shows.
+pub const TOTP_LABEL_CHARS: usize = 100;
+/// Recovery codes of an account.
+pub const RECOVERY_CODES: usize = 10;
+/// Characters that are read of a code that somebody typed.
+pub const TYPED_CODE_BYTES: usize = 128;
+/// Bytes of an e-mail address, and of what stands before its @.
+pub const EMAIL_BYTES: usize = 254;
+pub const EMAIL_LOCAL_BYTES: usize = 64;
+/// Characters of a nickname.
+pub const NICKNAME_CHARS: usize = 30;
+/// Digits of a telephone number, and characters of one that was typed.
+pub const PHONE_DIGITS_MIN: usize = 7;
+pub const PHONE_DIGITS: usize = 15;
+pub const PHONE_CHARS: usize = 40;
+
+/// Mails that wait to be sent for the first time; beyond it they are not taken.
+pub const MAILS_WAITING: usize = 1_000;
+/// Mails that wait to be tried again; beyond it, those that wait for the first time go on waiting.
+pub const MAILS_DEFERRED: usize = 1_000;
+/// Mails being sent at once, each over a connection of its own.
+pub const MAILS_AT_ONCE: usize = 4;
+/// One try to send a mail ends within this.
+pub const MAIL_CALL: Duration = Duration::from_secs(10);
+/// Whether a kept connection still stands is found out within this.
+pub const MAIL_PROBE: Duration = Duration::from_secs(2);
+/// A mail that was not taken is tried again after this, then after twice as long, up to the maximum, so often in all.
+pub const MAIL_BACKOFF: Duration = Duration::from_millis(500);
+pub const MAIL_BACKOFF_MAX: Duration = Duration::from_secs(60);
+pub const MAIL_TRIES: u32 = 17;
+/// When a node stops, what waits is tried once more within this.
+pub const MAIL_GOODBYE: Duration = Duration::from_secs(2);
+const _: () = assert!(MAIL_GOODBYE.as_secs() < SHUTDOWN_TIME.as_secs() - 3, "it keeps no node from stopping");
+/// Mails kept as files; the oldest go.
+pub const MAILS_KEPT: usize = 1_000;
+
 /// Characters of an idempotency key, and of a request id that a client chose.
 pub const KEY_BYTES: usize = 255;
 pub const REQUEST_ID_BYTES: usize = 128;

@@ -61,6 +61,7 @@ metrics_table! {
     PSP_UNKNOWN = "onsale_psp_unknown_total", Counter, Count, "Answers of the payment provider that said neither yes nor no, by `call` and `reason`.";
     REVIEWS = "onsale_reviews_opened_total", Counter, Count, "Payments and refunds that people have to look at. Page on it.";
     PROCESSES = "onsale_processes", Gauge, Count, "Streams that wait for the world outside and are being worked on.";
+    MAILS = "onsale_mails_total", Counter, Count, "Mails by `result` (sent; deferred: tried again later; refused: for good; expired: tried too often; full: not taken; left: the node stopped).";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
