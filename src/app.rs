@@ -5,6 +5,7 @@
 
 mod health;
 mod mail;
+mod keys;
 mod payments;
 mod watchers;
 
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actors::{CommandError, Dispatch, Engine, Setup};
-use crate::auth::{GateKey, KeyError, Keys};
+use crate::auth::{KeyError, Keys, Revoked};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::domain::coupon::Coupon;
@@ -46,6 +47,7 @@ use crate::{http, telemetry};
 
 use health::{Gauges, Health};
 pub use mail::mailer;
+pub use keys::{chosen_keys, keys, make_data_directory};
 pub use payments::payments;
 use watchers::Streams;
 
@@ -127,6 +129,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     // Keys of the wrong kind are told before the sale, not during it.
     let payments = payments(config)?;
     let keys = keys(config, &entropy)?;
+    let revoked = Revoked::default();
     // Ports first: a second server on this machine is told so before it touches the log.
     let listener = listen(&config.server.listen).await?;
     let admin = match config.server.admin_listen.as_str() {
@@ -189,6 +192,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         processes,
         journal: journal.clone(),
         keys: keys.clone(),
+        revoked,
         clock,
         entropy,
         readiness: health,
@@ -388,34 +392,6 @@ pub fn watch_log(journal: SharedJournal, pace: Pace) -> JoinHandle<()> {
 /// As [`open_store`], for who only looks: `None` where nobody has made one yet.
 pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, StoreError> {
     store::look(&target(config)).await
-}
-
-/// The node's keys: configured ones, else those of the data directory.
-pub fn keys(config: &Config, entropy: &Entropy) -> Result<Keys, StartError> {
-    let auth = &config.auth;
-    let chosen = auth.ticket_code_key.is_set().then(|| GateKey::chosen(auth.ticket_code_key.expose())).transpose()?;
-    make_data_directory(config)?;
-    if auth.access_key.is_set() {
-        let codes = chosen.map_or_else(|| GateKey::load_or_create(&config.data.dir, entropy), Ok)?;
-        return Ok(Keys::configured(auth.access_key.expose(), auth.ticket_key.expose(), codes)?);
-    }
-    let mut keys = Keys::load_or_create(&config.data.dir, entropy)?;
-    if let Some(codes) = chosen {
-        keys.codes = codes;
-    }
-    Ok(keys)
-}
-
-pub fn make_data_directory(config: &Config) -> Result<(), StartError> {
-    let needed = !config.auth.access_key.is_set()
-        || !config.auth.ticket_code_key.is_set()
-        || matches!(target(config), Target::Sqlite { .. });
-    if !needed {
-        return Ok(());
-    }
-    let directory = &config.data.dir;
-    let failed = |source| StartError::Directory { path: directory.display().to_string(), source };
-    std::fs::create_dir_all(directory).map_err(failed)
 }
 
 fn node_id(config: &Config, entropy: &Entropy) -> NodeId {

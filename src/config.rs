@@ -118,8 +118,15 @@ pub enum Format {
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     pub access_key: Secret,
+    pub access_key_previous: Secret,
     pub ticket_key: Secret,
+    pub ticket_key_previous: Secret,
+    pub device_key: Secret,
+    pub device_key_previous: Secret,
+    pub seal_key: Secret,
+    pub seal_key_previous: Secret,
     pub ticket_code_key: Secret,
+    pub ticket_code_key_previous: Secret,
 }
 
 /// A text that may carry a password: it is handed out on request only and never printed.

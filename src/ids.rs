@@ -127,6 +127,8 @@ string_id! {
     RefundId,
     /// One running process of the server.
     NodeId,
+    /// What a token was given out for, and can be taken back by: `se_…` a session, `dt_…` a store's device.
+    CredentialId,
 }
 
 impl VenueId {
@@ -161,6 +163,14 @@ impl StoreId {
     #[must_use]
     pub fn derive(command: &CommandId) -> Self {
         Self::new(format!("st_{command}"))
+    }
+}
+
+impl CredentialId {
+    /// The device token that `command` asks for.
+    #[must_use]
+    pub fn of_device(command: &CommandId) -> Self {
+        Self::new(format!("dt_{command}"))
     }
 }
 

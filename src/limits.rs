@@ -348,6 +348,19 @@ pub const REQUEST_ID_BYTES: usize = 128;
 pub const TOKEN_BYTES: usize = 4 << 10;
 pub const SUBJECT_BYTES: usize = 128;
 pub const SECRET_BYTES: usize = 32;
+/// Keys of one kind that still verify beside the one that signs.
+pub const KEYS_PREVIOUS: usize = 4;
+/// Tokens that the devices of one store have at once.
+pub const STORE_TOKENS: usize = 1_000;
+/// A store's token is good for that long: until it is deleted, but every token must say a time.
+pub const STORE_TOKEN_TTL: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// How often a node reads what was revoked elsewhere, and how soon after its revocation a credential works nowhere.
+pub const REVOCATION_ROUND: Duration = Duration::from_secs(5);
+pub const REVOCATION_TIME: Duration = Duration::from_secs(60);
+const _: () = assert!(
+    2 * REVOCATION_ROUND.as_secs() + HEARTBEAT_SSE.as_secs() < REVOCATION_TIME.as_secs(),
+    "an open stream is asked with each heartbeat, and one lost look does not make it late"
+);
 /// How far the clocks of two nodes may be apart when a token is judged, in seconds.
 pub const TOKEN_LEEWAY_SECONDS: i64 = 5;
 /// How long a stream ticket opens its stream, and how long it reopens it.

@@ -1,25 +1,30 @@
-//! Who is asking? Principals, the tokens that prove them, and the keys that sign those.
+//! Who is asking? Principals, the tokens that prove them, what was taken back, and the keys that sign all of it.
 //!
 //! This folder knows nothing of HTTP: `http/extract` takes a token out of a request and brings it here.
 
+mod check;
 pub mod code;
 pub mod email;
+pub mod device;
 pub mod keys;
 pub mod mailcode;
 pub mod password;
 pub mod principal;
 pub mod sealed;
+pub mod revoked;
 pub mod ticket;
 pub mod token;
 pub mod totp;
 
 pub use code::TicketCode;
 pub use email::Email;
+pub use device::{Device, DeviceSigner};
 pub use keys::{GateKey, KeyError, Keys, Secret};
 pub use mailcode::MailCode;
 pub use password::{Password, Passwords, Weak};
 pub use principal::{Principal, Role};
 pub use sealed::Seal;
+pub use revoked::Revoked;
 pub use ticket::Tickets;
 pub use token::{Signer, TokenError, Tokens, Verifier};
 pub use totp::TotpSeed;

@@ -1,8 +1,9 @@
-//! Who is it, in which role? Knows nothing of how that was proved (`token.rs`).
+//! Who is it, in which role, and by which credential? Knows nothing of how that was proved (`token.rs`).
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, StoreId};
+use crate::ids::{AccountId, CredentialId, StoreId};
+use crate::timestamp::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,6 +31,12 @@ impl Role {
             Self::Display => "display",
         }
     }
+
+    /// A thing on a counter, not a person: its token is good for one store alone.
+    #[must_use]
+    pub fn is_device(self) -> bool {
+        matches!(self, Self::Pos | Self::Display)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +45,22 @@ pub struct Principal {
     pub role: Role,
     /// The one store that a `pos` or `display` token is good for.
     pub store: Option<StoreId>,
+    /// The session or device token by which it acts, and with which that ends; `None`: a token of an operator, signed on the
+    /// command line.
+    pub session: Option<CredentialId>,
+    /// Has a second factor been shown? An operator's token counts as such: who can sign one holds the keys.
+    pub proven: bool,
+    /// When the credential was given out. What was revoked later than that does not count any more.
+    pub issued: Timestamp,
 }
 
 impl Principal {
+    /// As an operator signs it on the command line.
+    #[must_use]
+    pub fn operator(account: AccountId, role: Role, store: Option<StoreId>, issued: Timestamp) -> Self {
+        Self { account, role, store, session: None, proven: true, issued }
+    }
+
     /// Sellers act on their own, admins on all.
     #[must_use]
     pub fn may_act_for(&self, owner: &AccountId) -> bool {

@@ -104,14 +104,26 @@ impl From<ReplayError> for Failure {
     }
 }
 
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            // The disk's fault, not the operator's choice.
+            KeyError::File { .. } => Self::of(error.to_string()),
+            // What was asked for cannot be done; the configuration is well.
+            KeyError::Full | KeyError::Current { .. } | KeyError::NoSuchKey { .. } | KeyError::NotMade { .. } => {
+                Self::of(error.to_string())
+            }
+            _ => Self::configuration(format!("wrong configuration: {error}")),
+        }
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Config(error) => error.into(),
             StartError::Open(error) => error.into(),
-            // The disk's fault, not the operator's choice.
-            StartError::Keys(KeyError::File { .. }) => Self::of(error.to_string()),
-            StartError::Keys(_) => Self::configuration(format!("wrong configuration: {error}")),
+            StartError::Keys(error) => error.into(),
             _ => Self::of(error.to_string()),
         }
     }

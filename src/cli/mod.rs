@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod failure;
 mod fresh;
+mod keys;
 mod log;
 mod migrate;
 mod output;
@@ -61,6 +62,8 @@ enum Verb {
     Demo(demo::Demo),
     /// Signs access tokens with the node's key.
     Token(token::Token),
+    /// Keys: lists them, makes new ones, takes old ones away.
+    Keys(keys::Keys),
     /// Reads the log, also beside a serving node.
     Log(log::Log),
     /// Rebuilds read models from the log, beside a serving node.
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.verb {
         Verb::Config(verb) => verb.run(),
         Verb::Token(verb) => verb.run(&arguments.global),
+        Verb::Keys(verb) => verb.run(&arguments.global),
         verb => run_async(verb, &arguments.global),
     };
     match done {
@@ -137,6 +141,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::PspSimulator(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
             Verb::Token(verb) => verb.run(global),
+            Verb::Keys(verb) => verb.run(global),
         }
     });
     // A blocking task that hangs (a database that does not answer) must not keep the process from ending.
@@ -171,6 +176,9 @@ mod tests {
             "log export",
             "log tail",
             "token --sub a --role member",
+            "keys list",
+            "keys rotate ticket-code",
+            "keys retire access 0a",
         ] {
             let line = format!("onsale {verb} --data d --database-url u --redis-url r --config c");
             let parsed = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{verb}: {e}"));
@@ -183,6 +191,9 @@ mod tests {
             "onsale nonsense",
             "onsale serve --nonsense",
             "onsale token",
+            "onsale keys",
+            "onsale keys rotate everything",
+            "onsale keys retire access",
             "onsale bench",
             "onsale bench purchase --connections 0",
             "onsale bench purchase --rate 0",

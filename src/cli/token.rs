@@ -65,7 +65,7 @@ impl Token {
     pub fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
         let keys = app::keys(&config, &Entropy::from_system())?;
-        let tokens = Tokens::new(&keys.access);
+        let tokens = Tokens::new(&keys);
         let now = SystemClock.wall();
         let subjects: Box<dyn Iterator<Item = String>> = match self.count {
             None => Box::new(std::iter::once(self.sub)),
@@ -73,11 +73,8 @@ impl Token {
         };
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for subject in subjects {
-            let principal = Principal {
-                account: AccountId::new(subject),
-                role: self.role.into(),
-                store: self.store.clone().map(StoreId::new),
-            };
+            let store = self.store.clone().map(StoreId::new);
+            let principal = Principal::operator(AccountId::new(subject), self.role.into(), store, now);
             let token = tokens.signer.sign(&principal, self.ttl, now).map_err(|e| Failure::of(e.to_string()))?;
             writeln!(out, "{token}")?;
         }
@@ -87,8 +84,9 @@ impl Token {
 
 /// A token for verbs that play all parts themselves.
 pub fn sign(keys: &Keys, account: &str, role: Role, store: Option<&str>) -> Result<String, Failure> {
-    let principal = Principal { account: AccountId::new(account), role, store: store.map(StoreId::new) };
-    let signed = Tokens::new(&keys.access).signer.sign(&principal, DAY, SystemClock.wall());
+    let now = SystemClock.wall();
+    let principal = Principal::operator(AccountId::new(account), role, store.map(StoreId::new), now);
+    let signed = Tokens::new(keys).signer.sign(&principal, DAY, now);
     signed.map_err(|e| Failure::of(format!("no token: {e}")))
 }
 

@@ -366,6 +366,7 @@ impl From<TokenError> for Problem {
             TokenError::Invalid => "the token is not valid",
             TokenError::Expired => "the token has expired",
             TokenError::NotYet => "the token is not valid yet",
+            TokenError::Revoked => "the token was revoked",
         })
     }
 }

@@ -10,7 +10,7 @@ use super::ops::{Document, Readiness};
 use super::streams::Stopping;
 use crate::accounts::Accounts;
 use crate::actors::Dispatch;
-use crate::auth::{Keys, TicketCode, Tickets, Verifier};
+use crate::auth::{Keys, Revoked, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
 use crate::journal::SharedJournal;
 use crate::live::Hub;
@@ -27,6 +27,8 @@ pub struct Handles {
     pub processes: Processes,
     pub journal: SharedJournal,
     pub keys: Keys,
+    /// What was taken back; kept up to date by `app`.
+    pub revoked: Revoked,
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
     pub readiness: Arc<dyn Readiness>,
@@ -51,8 +53,8 @@ struct Parts {
 
 impl Shared {
     pub fn new(handles: Handles, document: String) -> Self {
-        let verifier = Arc::new(Verifier::new(&handles.keys.access));
-        let tickets = Arc::new(Tickets::new(&handles.keys.tickets));
+        let verifier = Arc::new(Verifier::new(&handles.keys, handles.revoked.clone()));
+        let tickets = Arc::new(Tickets::new(&handles.keys.tickets, handles.revoked.clone()));
         let codes = Arc::new(TicketCode::new(&handles.keys.codes));
         Self(Arc::new(Parts { handles, verifier, tickets, codes, document: Document(document.into()) }))
     }
@@ -78,6 +80,7 @@ handles! {
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;
     PrometheusHandle = handles.metrics;
+    Revoked = handles.revoked;
     Arc<Verifier> = verifier;
     Arc<Tickets> = tickets;
     Arc<TicketCode> = codes;

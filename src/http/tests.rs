@@ -20,7 +20,7 @@ use super::error::Code;
 use super::ops::{Check, Readiness};
 use super::{Handles, router, table};
 use crate::actors::{Engine, Setup};
-use crate::auth::{Keys, Principal, Role, Signer, Tickets};
+use crate::auth::{Keys, Principal, Revoked, Role, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
 use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
@@ -110,6 +110,7 @@ async fn handles() -> Handles {
         processes,
         journal,
         keys: keys(),
+        revoked: Revoked::default(),
         clock,
         entropy,
         readiness,
@@ -249,10 +250,9 @@ fn concrete(template: &str) -> String {
 }
 
 fn token(role: Role) -> String {
-    let device = matches!(role, Role::Pos | Role::Display);
-    let who = Principal { account: AccountId::new("someone"), role, store: device.then(|| StoreId::new(STORE)) };
-    let signer = Signer::new(&keys().access);
-    signer.sign(&who, Duration::from_secs(60), SystemClock.wall()).expect("signs")
+    let now = SystemClock.wall();
+    let who = Principal::operator(AccountId::new("someone"), role, role.is_device().then(|| StoreId::new(STORE)), now);
+    Signer::new(&keys().access).sign(&who, Duration::from_secs(60), now).expect("signs")
 }
 
 async fn send(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -362,9 +362,10 @@ async fn answers_to_tokens_are_not_stored_and_refusals_challenge() {
 #[tokio::test]
 async fn tickets_open_their_own_path_only() {
     let app = router(handles().await);
-    let who = Principal { account: AccountId::new("m"), role: Role::Member, store: None };
+    let now = SystemClock.wall();
+    let who = Principal::operator(AccountId::new("m"), Role::Member, None, now);
     let (path, other) = (format!("/v1/orders/o1_{HASH}/events"), format!("/v1/orders/o2_{HASH}/events"));
-    let ticket = Tickets::new(&keys().tickets).issue(&who, &path, SystemClock.wall()).expect("signs");
+    let ticket = Tickets::new(&keys().tickets, Revoked::default()).issue(&who, &path, now).expect("signs");
     let own = send(&app, "GET", &format!("{path}?ticket={ticket}"), &[]).await;
     assert_eq!(own.status(), StatusCode::NOT_FOUND, "let in, and there is no such order");
     for foreign in [format!("{other}?ticket={ticket}"), format!("{path}?ticket={}", token(Role::Member))] {
