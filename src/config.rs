@@ -11,10 +11,13 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use self::edge::networks;
+pub use self::edge::{Cors, Forwarding, Limits, Rate};
 pub use self::mail::Mail;
 pub use self::sse::Sse;
 use crate::limits;
 
+mod edge;
 mod mail;
 mod sse;
 
@@ -44,6 +47,8 @@ pub struct Config {
     pub log: Log,
     pub auth: Auth,
     pub sse: Sse,
+    pub limits: Limits,
+    pub cors: Cors,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -53,6 +58,11 @@ pub struct Server {
     pub admin_listen: String,
     pub node: String,
     pub follow: bool,
+    pub trusted_proxies: String,
+    pub forwarded_header: Forwarding,
+    pub public_url: String,
+    pub hsts_seconds: u64,
+    pub max_connections_per_address: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -263,6 +273,9 @@ impl Config {
             );
         }
         self.sse.checked()?;
+        self.server.edge_checked()?;
+        self.limits.checked()?;
+        self.cors.checked()?;
         Ok(self)
     }
 }

@@ -279,6 +279,26 @@ pub const DISCARDED_BYTES: usize = 4 << 20;
 pub const DISCARDING_TIME: Duration = Duration::from_secs(1);
 /// Open connections of an address that shows no streams.
 pub const ADMIN_CONNECTIONS: usize = 64;
+/// Clients whose requests are counted at once, in sets of so many places: 16 bytes each, 4 MiB in all.
+pub const THROTTLE_SETS: usize = 1 << 15;
+pub const THROTTLE_WAYS: usize = 8;
+const _: () = assert!(THROTTLE_SETS.is_power_of_two(), "a hash names a set by its bits");
+/// Requests of one limit at once, and in one of its periods, at most.
+pub const THROTTLE_BURST: u32 = 1_000_000;
+pub const THROTTLE_RATE: u32 = 1_000_000;
+/// A period of a limit, in seconds.
+pub const THROTTLE_SECONDS: u64 = 86_400;
+/// Redis counts a request within this, or the node decides by itself; then Redis is left alone for that long.
+pub const SHARED_LIMIT_CALL: Duration = Duration::from_millis(50);
+pub const SHARED_LIMIT_PAUSE: Duration = Duration::from_secs(1);
+pub const SHARED_LIMIT_CONNECT: Duration = Duration::from_secs(1);
+/// Proxies of our own that a request may have come through.
+pub const PROXIES: usize = 16;
+/// Pages of other origins that may use the API, and how long a browser may remember that they may, in seconds.
+pub const ORIGINS: usize = 64;
+pub const PREFLIGHT_SECONDS_MAX: u64 = 86_400;
+/// How long browsers may be told to come by TLS only, in seconds: two years.
+pub const HSTS_SECONDS_MAX: u64 = 2 * 366 * 86_400;
 /// Grace for running requests after SIGTERM.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
 

@@ -79,6 +79,9 @@ metrics_table! {
     PROJECTION_GAPS = "onsale_projection_gaps_total", Counter, Count, "Times that a position of the log was found missing, by `projection`: always an alarm.";
     HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `class` of their status (2xx, 4xx …).";
     HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer.";
+    HTTP_LIMITED = "onsale_http_limited_total", Counter, Count, "Requests refused since their sender asks too often, by `class` of the limit and `per` (address, account).";
+    HTTP_CROWDED = "onsale_http_crowded_total", Counter, Count, "Connections closed at once, since their address has as many as it may.";
+    LIMITS_SHARED = "onsale_limits_shared_total", Counter, Count, "Requests that all nodes count together, by `result` (asked; alone: there was no Redis to ask).";
     HTTP_CONNECTIONS = "onsale_http_connections", Gauge, Count, "Open connections.";
 }
 

@@ -5,3 +5,4 @@
 pub mod hints;
 pub mod mail;
 pub mod payments;
+pub mod quotas;

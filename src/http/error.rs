@@ -18,6 +18,7 @@ use crate::auth::TokenError;
 use crate::domain::Refusal;
 use crate::fault::Fault;
 use crate::live::{Bound, WatchError};
+use crate::throttle::TooSoon;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal $title:literal $help:literal;)+) => {
@@ -68,6 +69,7 @@ codes! {
     RefreshInvalid "refresh-token-invalid" 401 "Refresh token not valid" "It was used before, its session is over, or it is not ours. Sign in again.";
     PaymentDeclined "payment-declined" 402 "The payment was declined" "`psp_code` is the payment provider's word. Seats are held until `hold_expires_at`; `attempts_left` more payments may be tried.";
     RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
+    OriginNotAllowed "origin-not-allowed" 403 "Not from this page" "A request with cookies is taken from our own pages and from the origins that the operator named.";
     NotFound "not-found" 404 "Not found" "There is no such thing, or it belongs to somebody else.";
     MethodNotAllowed "method-not-allowed" 405 "Method not allowed" "The Allow header names the methods of this path.";
     RequestTimeout "request-timeout" 408 "The request came too slowly" "The body did not arrive in time. Nothing was done.";
@@ -109,6 +111,7 @@ codes! {
     PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
     TooManyFailures "too-many-failures" 429 "Too many failures" "There were too many failures to sign in from this address. Try again after Retry-After.";
+    RateLimited "rate-limited" 429 "Too many requests" "`per` says whether this account or this address asks too often, `limit` names the limit. Nothing was done. Try again after Retry-After; RateLimit says on other answers what is left.";
     TooManyStreams "too-many-streams" 429 "Too many open streams" "This account or this address (`per` says which) has as many open streams as it may. Close one, or try again after Retry-After.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
     Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
@@ -181,6 +184,15 @@ impl Problem {
         } else {
             Self::new(Code::TimedOut, "the answer could not be made in time").retry(Duration::from_secs(1))
         }
+    }
+
+    #[must_use]
+    pub fn rate_limited(TooSoon { class, retry_after }: TooSoon) -> Self {
+        let per = class.per().as_str();
+        Self::new(Code::RateLimited, format!("this {per} asks too often"))
+            .with("per", json!(per))
+            .with("limit", json!(class.name()))
+            .retry(retry_after)
     }
 
     /// A command that reached a node which does not write.

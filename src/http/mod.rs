@@ -41,8 +41,9 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+pub use edge::{Choices, Cors, Forwarding, Guard};
 pub use ops::{Check, Readiness};
-pub use server::{Terms, serve};
+pub use server::{Crowd, Terms, serve};
 pub use state::Handles;
 
 use {error::Problem, state::Shared};
@@ -140,7 +141,7 @@ pub fn router(handles: Handles) -> Router {
     let (routes, mut document) = table().split_for_parts();
     document::complete(&mut document);
     let document = document.to_json().unwrap_or_default();
-    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone(), handles.follows);
+    let around = edge::Edge::new(&handles);
     routes
         .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
         .with_state(Shared::new(handles, document))

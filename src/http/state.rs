@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::edge::Guard;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
 use crate::accounts::Accounts;
@@ -35,6 +36,7 @@ pub struct Handles {
     pub metrics: PrometheusHandle,
     /// Ends all streams.
     pub stopping: CancellationToken,
+    pub guard: Arc<Guard>,
     /// Another node takes the commands.
     pub follows: bool,
 }

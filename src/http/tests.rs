@@ -33,6 +33,8 @@ use crate::projections::runner::{self, Runner};
 use crate::projections::store;
 use crate::sagas::{self, Processes};
 
+mod edge;
+
 struct Nowhere;
 
 #[async_trait::async_trait]
@@ -116,6 +118,7 @@ async fn handles() -> Handles {
         readiness,
         metrics,
         stopping,
+        guard: Arc::new(edge::open()),
         follows: false,
     }
 }

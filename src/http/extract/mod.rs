@@ -13,6 +13,7 @@ mod mine;
 mod path;
 mod prefer;
 mod query;
+mod visit;
 
 pub use ask::Ask;
 pub use asking::Asking;
@@ -27,6 +28,7 @@ pub use mine::Mine;
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
 pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};
+pub use visit::{ClientAddress, OriginCheck};
 
 use uuid::Uuid;
 
