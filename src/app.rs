@@ -3,7 +3,9 @@
 //! Log first, then the claim, the actors, the hub, and last the listener: whoever can connect can be answered. Shutdown is
 //! the other way round. What a part does is not known here.
 
+mod guard;
 mod health;
+mod mail;
 mod keys;
 mod payments;
 mod watchers;
@@ -45,6 +47,7 @@ use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
 use health::{Gauges, Health};
+pub use mail::mailer;
 pub use keys::{chosen_keys, keys, make_data_directory};
 pub use payments::payments;
 use watchers::Streams;
@@ -135,6 +138,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         address => Some(listen(address).await?),
     };
     let hints = hints(config)?;
+    let shared = guard::shared(config)?;
     let node = node_id(config, &entropy);
     let (stop, watching) = (CancellationToken::new(), TaskTracker::new());
     let (journal, log) = match config.server.follow {
@@ -173,6 +177,10 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     });
+    if let Some(shared) = shared.clone() {
+        watching.spawn(shared.keep(stop.clone()));
+    }
+    let guard = guard::guard(config, clock.clone(), shared)?;
     let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {
@@ -196,6 +204,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         readiness: health,
         metrics: metrics.clone(),
         stopping: stop.clone(),
+        guard: Arc::new(guard),
         follows: config.server.follow,
     });
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
@@ -209,7 +218,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
             listeners.push(tokio::spawn(http::serve(
                 admin,
                 own,
-                watchers::terms(config, limits::ADMIN_CONNECTIONS),
+                watchers::terms(config, limits::ADMIN_CONNECTIONS, http::Crowd::default()),
                 streams.handle(),
                 stop.clone(),
             )));
@@ -220,7 +229,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     listeners.push(tokio::spawn(http::serve(
         listener,
         public,
-        watchers::terms(config, config.sse.connections()),
+        watchers::terms(config, config.sse.connections(), guard::crowd(config)?),
         streams.handle(),
         stop.clone(),
     )));

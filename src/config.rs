@@ -11,9 +11,14 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use self::edge::networks;
+pub use self::edge::{Cors, Forwarding, Limits, Rate};
+pub use self::mail::Mail;
 pub use self::sse::Sse;
 use crate::limits;
 
+mod edge;
+mod mail;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -38,9 +43,12 @@ pub struct Config {
     pub redis: Redis,
     pub projections: Projections,
     pub psp: Psp,
+    pub mail: Mail,
     pub log: Log,
     pub auth: Auth,
     pub sse: Sse,
+    pub limits: Limits,
+    pub cors: Cors,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -50,6 +58,11 @@ pub struct Server {
     pub admin_listen: String,
     pub node: String,
     pub follow: bool,
+    pub trusted_proxies: String,
+    pub forwarded_header: Forwarding,
+    pub public_url: String,
+    pub hsts_seconds: u64,
+    pub max_connections_per_address: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -260,6 +273,9 @@ impl Config {
             );
         }
         self.sse.checked()?;
+        self.server.edge_checked()?;
+        self.limits.checked()?;
+        self.cors.checked()?;
         Ok(self)
     }
 }

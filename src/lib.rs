@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 pub mod clock;
 pub mod fault;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod journal;
 pub mod live;
 pub mod projections;
 pub mod sagas;
+pub mod throttle;
 
 pub mod app;
 pub mod cli;

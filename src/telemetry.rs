@@ -61,6 +61,7 @@ metrics_table! {
     PSP_UNKNOWN = "onsale_psp_unknown_total", Counter, Count, "Answers of the payment provider that said neither yes nor no, by `call` and `reason`.";
     REVIEWS = "onsale_reviews_opened_total", Counter, Count, "Payments and refunds that people have to look at. Page on it.";
     PROCESSES = "onsale_processes", Gauge, Count, "Streams that wait for the world outside and are being worked on.";
+    MAILS = "onsale_mails_total", Counter, Count, "Mails by `result` (sent; deferred: tried again later; refused: for good; expired: tried too often; full: not taken; left: the node stopped).";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
@@ -78,6 +79,9 @@ metrics_table! {
     PROJECTION_GAPS = "onsale_projection_gaps_total", Counter, Count, "Times that a position of the log was found missing, by `projection`: always an alarm.";
     HTTP_REQUESTS = "onsale_http_requests_total", Counter, Count, "Requests by `class` of their status (2xx, 4xx …).";
     HTTP_SECONDS = "onsale_http_request_seconds", Histogram, Seconds, "From the end of a request's headers to the start of its answer.";
+    HTTP_LIMITED = "onsale_http_limited_total", Counter, Count, "Requests refused since their sender asks too often, by `class` of the limit and `per` (address, account).";
+    HTTP_CROWDED = "onsale_http_crowded_total", Counter, Count, "Connections closed at once, since their address has as many as it may.";
+    LIMITS_SHARED = "onsale_limits_shared_total", Counter, Count, "Requests that all nodes count together, by `result` (asked; alone: there was no Redis to ask).";
     HTTP_CONNECTIONS = "onsale_http_connections", Gauge, Count, "Open connections.";
 }
 

@@ -10,7 +10,7 @@ const FILE_LINES: usize = 500;
 const FACADE_LINES: usize = 120;
 
 /// What everybody may use.
-const GROUND: &[&str] = &["ids", "money", "limits", "clock", "timestamp", "fault"];
+const GROUND: &[&str] = &["ids", "money", "limits", "clock", "timestamp", "fault", "addresses"];
 
 /// What a folder (or file) of `src` may use besides itself. A folder that is missing here fails the test.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("money", &[]),
     ("timestamp", &[]),
     ("limits", &[]),
+    ("addresses", &[]),
     ("clock", &["timestamp", "ids"]),
     ("fault", &["ids"]),
     ("events", &["ids", "money", "limits", "timestamp"]),
@@ -33,11 +34,27 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Read models never decide.
     ("projections", &["GROUND", "events", "journal", "telemetry"]),
     ("sagas", &["GROUND", "events", "journal", "actors", "domain", "gateways", "telemetry"]),
-    ("gateways", &["GROUND", "telemetry"]),
+    ("throttle", &["GROUND", "telemetry"]),
+    ("gateways", &["GROUND", "telemetry", "throttle"]),
     ("live", &["GROUND", "events", "journal", "auth", "telemetry"]),
-    ("config", &["limits"]),
+    ("config", &["limits", "addresses"]),
     ("telemetry", &["config"]),
-    ("http", &["GROUND", "actors", "sagas", "domain", "events", "journal", "live", "auth", "projections", "telemetry"]),
+    (
+        "http",
+        &[
+            "GROUND",
+            "actors",
+            "sagas",
+            "domain",
+            "events",
+            "journal",
+            "live",
+            "auth",
+            "projections",
+            "throttle",
+            "telemetry",
+        ],
+    ),
     ("app", &["ANY"]),
     ("cli", &["ANY"]),
     ("main", &["ANY"]),

@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{StartError, target};
 use crate::config::Config;
-use crate::http::Terms;
+use crate::http::{Crowd, Terms};
 use crate::ids::NodeId;
 use crate::journal::open;
 use crate::limits;
@@ -24,8 +24,8 @@ pub async fn options(config: &Config, node: &NodeId) -> Result<Options, StartErr
     Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
 }
 
-pub fn terms(config: &Config, connections: usize) -> Terms {
-    Terms { connections, stalled: config.sse.stalled() }
+pub fn terms(config: &Config, connections: usize, crowd: Crowd) -> Terms {
+    Terms { connections, crowd, stalled: config.sse.stalled() }
 }
 
 /// Each connection is an open file, and what systems allow unasked is far less than they allow. A node that gets less

@@ -1,11 +1,11 @@
 //! What did the operator choose about streams? Section `[sse]`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, networks};
+use crate::addresses::Networks;
 use crate::limits;
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -36,14 +36,8 @@ impl Sse {
         self.max_per_node + limits::REQUEST_CONNECTIONS
     }
 
-    /// The networks of `uncounted_addresses`, with the bits of each that count.
-    pub fn uncounted(&self) -> Result<Vec<(IpAddr, u8)>, ConfigError> {
-        let wrong = || {
-            let example = "must be addresses or networks, separated by commas, for example 127.0.0.0/8, ::1";
-            ConfigError::new("sse.uncounted_addresses", example)
-        };
-        let words = self.uncounted_addresses.split(',').map(str::trim).filter(|word| !word.is_empty());
-        words.map(|word| network(word).ok_or_else(wrong)).collect()
+    pub fn uncounted(&self) -> Result<Networks, ConfigError> {
+        networks("sse.uncounted_addresses", &self.uncounted_addresses)
     }
 
     pub(super) fn checked(&self) -> Result<(), ConfigError> {
@@ -56,14 +50,6 @@ impl Sse {
         within("sse.store_resume_seconds", self.store_resume_seconds, 1, limits::STORE_RESUME_SECONDS_MAX)?;
         self.uncounted().map(drop)
     }
-}
-
-fn network(word: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = word.split_once('/').map_or((word, None), |(address, bits)| (address, Some(bits)));
-    let address: IpAddr = address.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
-    (bits <= most).then_some((address, bits))
 }
 
 #[cfg(test)]
@@ -98,6 +84,6 @@ mod tests {
             assert!(error.starts_with("sse.uncounted_addresses: must be") && !error.contains(junk), "{error}");
         }
         let networks = with("uncounted_addresses", "10.0.0.0/8, ::1").expect("sound").sse.uncounted().expect("sound");
-        assert_eq!(networks, [("10.0.0.0".parse().expect("v4"), 8), ("::1".parse().expect("v6"), 128)]);
+        assert!(networks.contains("10.9.9.9".parse().expect("v4")) && !networks.contains("::2".parse().expect("v6")));
     }
 }

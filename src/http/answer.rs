@@ -36,6 +36,14 @@ impl Answer {
         Ok(Self::json(StatusCode::CREATED, body)?.at(location))
     }
 
+    /// Done, and there is nothing to say about it.
+    #[must_use]
+    pub fn empty() -> Self {
+        let mut response = Response::new(axum::body::Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Self(response)
+    }
+
     #[must_use]
     pub fn at(self, location: &str) -> Self {
         match HeaderValue::from_str(location) {

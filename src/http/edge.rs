@@ -1,5 +1,5 @@
-//! What happens to every request, whatever its route? One small layer: a name, a time limit, a guard against panics, the
-//! body of problems, and a count.
+//! What happens to every request, whatever its route? One small layer: a name, a place of origin and the limits that go with it
+//! (`guard`), what browsers are told (`cors`, `safety`), a time limit, a guard against panics, the body of problems, and a count.
 //!
 //! One layer instead of a tower of them: this is on the way of every hot request. It knows no route.
 
@@ -15,11 +15,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use metrics::{Counter, Histogram};
 use uuid::Uuid;
 
+use self::safety::Kind;
+use super::Handles;
 use super::error::{Code, Problem};
 use super::extract::{Correlation, Params, check_query};
 use crate::clock::{Clock, Entropy};
 use crate::live::Hub;
 use crate::{limits, telemetry};
+
+mod address;
+mod cors;
+mod guard;
+mod safety;
+
+pub use address::Forwarding;
+pub use cors::Cors;
+pub use guard::{Choices, Guard, Visit};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const STREAM_TICKETS: &str = "/v1/stream-tickets";
@@ -30,6 +41,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub struct Edge {
     clock: Arc<dyn Clock>,
     entropy: Entropy,
+    guard: Arc<Guard>,
     answered: Arc<[Counter; 5]>,
     took: Histogram,
     /// Another node takes the commands.
@@ -38,10 +50,17 @@ pub struct Edge {
 
 impl Edge {
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, entropy: Entropy, follows: bool) -> Self {
+    pub fn new(handles: &Handles) -> Self {
         let class = |class| metrics::counter!(telemetry::HTTP_REQUESTS, "class" => class);
         let answered = Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class));
-        Self { clock, entropy, answered, took: metrics::histogram!(telemetry::HTTP_SECONDS), follows }
+        Self {
+            clock: handles.clock.clone(),
+            entropy: handles.entropy.clone(),
+            guard: handles.guard.clone(),
+            answered,
+            took: metrics::histogram!(telemetry::HTTP_SECONDS),
+            follows: handles.follows,
+        }
     }
 
     fn count(&self, status: StatusCode) {
@@ -57,13 +76,24 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
     let correlation = edge.entropy.uuid(edge.clock.wall());
     let (id, correlation) = name(request.headers(), correlation);
     request.extensions_mut().insert(Correlation(correlation));
+    let visit = Visit::new(&edge.guard, &request);
+    request.extensions_mut().insert(visit.clone());
+    let kind = Kind::of(request.uri().path());
+    let reader = edge.guard.cors().map(|cors| (cors, cors.allowed(request.headers())));
     let private = request.headers().contains_key(AUTHORIZATION);
     let command = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     tracing::debug!(method = %request.method(), path = request.uri().path(), "request");
 
     let served = async {
+        let (method, path) = (request.method(), request.uri().path());
+        if let Some(answer) = edge.guard.cors().and_then(|cors| cors.preflight(method, request.headers())) {
+            return answer;
+        }
+        if let Err(too_soon) = edge.guard.admit(&visit, method, path).await {
+            return Problem::rate_limited(too_soon).into_response();
+        }
         // A ticket is no fact: every node can sign one.
-        if edge.follows && command && request.uri().path() != STREAM_TICKETS {
+        if edge.follows && command && path != STREAM_TICKETS {
             return Problem::not_owner().into_response();
         }
         next.run(request).await
@@ -87,6 +117,11 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
     // A stream says for itself that nobody may keep it.
     if private && headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "text/event-stream") {
         headers.insert(CACHE_CONTROL, NO_STORE);
+    }
+    safety::put(kind, edge.guard.hsts(), headers);
+    edge.guard.tell(&visit, headers);
+    if let Some((cors, allowed)) = reader {
+        cors.put(allowed, headers);
     }
     headers.insert(REQUEST_ID, id);
     edge.count(response.status());

@@ -12,11 +12,13 @@ use http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::accounts::{AccountError, Denied};
 use crate::actors::CommandError;
 use crate::auth::TokenError;
 use crate::domain::Refusal;
 use crate::fault::Fault;
 use crate::live::{Bound, WatchError};
+use crate::throttle::TooSoon;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal $title:literal $help:literal;)+) => {
@@ -62,8 +64,12 @@ codes! {
     KeyRequired "idempotency-key-required" 400 "Idempotency-Key required" "Send an Idempotency-Key, so that a repetition of this request can be told from a second wish.";
     Unauthorized "unauthorized" 401 "Not signed in" "Send a valid access token: `Authorization: Bearer <token>`.";
     TicketInvalid "ticket-invalid" 401 "Stream ticket not valid" "The ticket is not ours, for another path, or too old. Get a new one with POST /v1/stream-tickets.";
+    InvalidCredentials "invalid-credentials" 401 "Not signed in" "The e-mail address, the password or the code is wrong, or there were too many failures. A mail says how to unlock an account.";
+    TotpRequired "totp-required" 401 "A second factor is required" "Send `totp` along: six digits of the app, or a recovery code.";
+    RefreshInvalid "refresh-token-invalid" 401 "Refresh token not valid" "It was used before, its session is over, or it is not ours. Sign in again.";
     PaymentDeclined "payment-declined" 402 "The payment was declined" "`psp_code` is the payment provider's word. Seats are held until `hold_expires_at`; `attempts_left` more payments may be tried.";
     RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
+    OriginNotAllowed "origin-not-allowed" 403 "Not from this page" "A request with cookies is taken from our own pages and from the origins that the operator named.";
     NotFound "not-found" 404 "Not found" "There is no such thing, or it belongs to somebody else.";
     MethodNotAllowed "method-not-allowed" 405 "Method not allowed" "The Allow header names the methods of this path.";
     RequestTimeout "request-timeout" 408 "The request came too slowly" "The body did not arrive in time. Nothing was done.";
@@ -88,16 +94,24 @@ codes! {
     PaymentMismatch "payment-mismatch" 409 "Other content under the same payment id" "This payment was recorded before with other content.";
     AlreadyCancelled "already-cancelled" 409 "Already cancelled" "Nothing is left of this payment.";
     StoreFull "store-full" 409 "The store is full" "The store has recorded as many payments as it can remember.";
+    TotpEnrolled "totp-already-enrolled" 409 "A second factor is set up" "Give up the one that there is before setting up another.";
+    TotpMissing "totp-not-enrolled" 409 "No second factor is set up" "Begin with POST /v1/auth/totp/enrol.";
+    TotpNeeded "totp-needed" 409 "This role needs its second factor" "Sellers and admins cannot do without.";
+    AlreadySeller "already-seller" 409 "Nothing to apply for" "Only members become sellers.";
+    NotApplied "not-applied" 409 "Nobody has applied" "The account has not applied to become a seller.";
     KeyInUse "idempotency-key-in-use" 409 "The same request is still running" "Wait as long as Retry-After says and send it again.";
     BodyTooLarge "body-too-large" 413 "The body is too large" "A body may have 64 KiB, a venue 2 MiB.";
     UnsupportedMediaType "unsupported-media-type" 415 "Not JSON" "Send the body with `Content-Type: application/json`.";
     InvalidValue "invalid-value" 422 "A value without meaning" "`errors` names each value by its JSON pointer and says what is wrong with it.";
+    CodeInvalid "code-invalid" 422 "The code is not valid" "It is wrong, was used, is too old, or was tried too often. Ask for another one.";
     NotAvailable "not-available" 422 "Not available yet" "The contract has this member, but this version of the server does not.";
     KeyReused "idempotency-key-reused" 422 "Idempotency-Key used before" "The same key came before with another body. Use a fresh key for another wish.";
     TooManySeats "too-many-seats" 422 "Too many seats" "`limit` is how many seats one order may have here.";
     AmountMismatch "amount-mismatch" 422 "Another amount is to be paid" "`expected` is the order's amount. Nothing was taken.";
     PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
+    TooManyFailures "too-many-failures" 429 "Too many failures" "There were too many failures to sign in from this address. Try again after Retry-After.";
+    RateLimited "rate-limited" 429 "Too many requests" "`per` says whether this account or this address asks too often, `limit` names the limit. Nothing was done. Try again after Retry-After; RateLimit says on other answers what is left.";
     TooManyStreams "too-many-streams" 429 "Too many open streams" "This account or this address (`per` says which) has as many open streams as it may. Close one, or try again after Retry-After.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
     Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
@@ -170,6 +184,15 @@ impl Problem {
         } else {
             Self::new(Code::TimedOut, "the answer could not be made in time").retry(Duration::from_secs(1))
         }
+    }
+
+    #[must_use]
+    pub fn rate_limited(TooSoon { class, retry_after }: TooSoon) -> Self {
+        let per = class.per().as_str();
+        Self::new(Code::RateLimited, format!("this {per} asks too often"))
+            .with("per", json!(per))
+            .with("limit", json!(class.name()))
+            .retry(retry_after)
     }
 
     /// A command that reached a node which does not write.
@@ -316,6 +339,35 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Failed(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let denied = match error {
+            AccountError::Failed(fault) => return fault.into(),
+            AccountError::Denied(denied) => denied,
+        };
+        let detail = denied.to_string();
+        let no = |code| Self::new(code, detail);
+        match denied {
+            Denied::InvalidCredentials => no(Code::InvalidCredentials).challenged(),
+            Denied::TotpRequired => no(Code::TotpRequired).challenged(),
+            Denied::RefreshInvalid => no(Code::RefreshInvalid).challenged(),
+            Denied::CodeInvalid => no(Code::CodeInvalid),
+            Denied::TooManyFailures { wait } => no(Code::TooManyFailures).retry(wait),
+            Denied::Invalid(values) => {
+                let invalid = |v: crate::accounts::Invalid| Invalid { pointer: v.pointer.into(), detail: v.detail };
+                Self::invalid(&values.into_iter().map(invalid).collect::<Vec<_>>())
+            }
+            Denied::AlreadyEnrolled => no(Code::TotpEnrolled),
+            Denied::NotEnrolled => no(Code::TotpMissing),
+            Denied::FactorNeeded => no(Code::TotpNeeded),
+            Denied::NotFound => Self::not_found(),
+            Denied::AlreadySeller => no(Code::AlreadySeller),
+            Denied::NotApplied => no(Code::NotApplied),
+            Denied::KeyReused => no(Code::KeyReused),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod streams;
 
 mod accounts;
 mod admin;
+mod auth;
 mod client;
 mod coupons;
 mod document;
@@ -26,6 +27,7 @@ pub mod qr;
 mod rankings;
 mod reviews;
 mod seats;
+mod sellers;
 mod shows;
 mod state;
 mod stores;
@@ -39,8 +41,9 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+pub use edge::{Choices, Cors, Forwarding, Guard};
 pub use ops::{Check, Readiness};
-pub use server::{Terms, serve};
+pub use server::{Crowd, Terms, serve};
 pub use state::Handles;
 
 use {error::Problem, state::Shared};
@@ -101,7 +104,24 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::events))
         .routes(routes!(lists::displays::list))
         .routes(routes!(streams::issue_ticket))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::create))
+        .routes(routes!(accounts::verify))
+        .routes(routes!(accounts::me, accounts::change, accounts::erase))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::logout_all))
+        .routes(routes!(auth::forgot))
+        .routes(routes!(auth::reset))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::enrol))
+        .routes(routes!(auth::confirm))
+        .routes(routes!(auth::disable))
+        .routes(routes!(auth::unlock))
+        .routes(routes!(sellers::apply))
+        .routes(routes!(sellers::applications))
+        .routes(routes!(sellers::approve))
+        .routes(routes!(sellers::security))
         .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))
@@ -121,7 +141,7 @@ pub fn router(handles: Handles) -> Router {
     let (routes, mut document) = table().split_for_parts();
     document::complete(&mut document);
     let document = document.to_json().unwrap_or_default();
-    let around = edge::Edge::new(handles.clock.clone(), handles.entropy.clone(), handles.follows);
+    let around = edge::Edge::new(&handles);
     routes
         .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
         .with_state(Shared::new(handles, document))

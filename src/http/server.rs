@@ -3,6 +3,7 @@
 //!
 //! axum's own loop sets no timer for headers, so a client could hold a connection for ever by sending one byte a minute.
 
+mod crowd;
 mod endless;
 mod line;
 
@@ -22,15 +23,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::crowd::Crowd;
+use self::crowd::Entry;
 use self::endless::{Endless, Handover};
 use self::line::Line;
 pub use self::line::Peer;
 use crate::{limits, telemetry};
 
 /// How many clients, and how patient with them?
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Terms {
     pub connections: usize,
+    /// And how many from one address?
+    pub crowd: Crowd,
     /// A client that takes no byte of its answer for so long is cut.
     pub stalled: Duration,
 }
@@ -45,11 +50,13 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, streams:
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places, terms) => accepted,
+            accepted = accept(&listener, &places, &terms) => accepted,
         };
         match accepted {
-            Ok((line, place)) => {
-                let counted = Counted::new(place);
+            // Who has too many hears nothing: saying it would cost more than what is refused.
+            Ok(None) => {}
+            Ok(Some((line, place, entry))) => {
+                let counted = Counted::new(place, entry);
                 let connection = connection(line, router.clone(), shutdown.clone(), cut.clone());
                 let (more, streams, cut) = (tasks.clone(), streams.clone(), cut.clone());
                 tasks.spawn(async move {
@@ -81,13 +88,14 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, streams:
 struct Counted {
     open: Gauge,
     _place: OwnedSemaphorePermit,
+    _entry: Entry,
 }
 
 impl Counted {
-    fn new(place: OwnedSemaphorePermit) -> Self {
+    fn new(place: OwnedSemaphorePermit, entry: Entry) -> Self {
         let open = metrics::gauge!(telemetry::HTTP_CONNECTIONS);
         open.increment(1.0);
-        Self { open, _place: place }
+        Self { open, _place: place, _entry: entry }
     }
 }
 
@@ -101,13 +109,14 @@ impl Drop for Counted {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-    terms: Terms,
-) -> io::Result<((Line, Arc<Peer>), OwnedSemaphorePermit)> {
+    terms: &Terms,
+) -> io::Result<Option<((Line, Arc<Peer>), OwnedSemaphorePermit, Entry)>> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (socket, from) = listener.accept().await?;
+    let Some(entry) = terms.crowd.enter(from.ip()) else { return Ok(None) };
     line::watch_over(&socket)?;
     let peer = Arc::new(Peer::new(from.ip().to_canonical()));
-    Ok(((Line::new(socket, peer.clone(), terms.stalled), peer), place))
+    Ok(Some(((Line::new(socket, peer.clone(), terms.stalled), peer), place, entry)))
 }
 
 /// A client that is gone already costs nothing; no descriptors left means that others must go first.
@@ -167,7 +176,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    const TERMS: Terms = Terms { connections: 100, stalled: Duration::from_secs(30) };
+    fn terms(crowd: Crowd) -> Terms {
+        Terms { connections: 100, crowd, stalled: Duration::from_secs(30) }
+    }
 
     struct Running {
         address: std::net::SocketAddr,
@@ -185,10 +196,14 @@ mod tests {
     }
 
     async fn start_with(router: Router) -> Running {
+        start_on(router, Crowd::default()).await
+    }
+
+    async fn start_on(router: Router, crowd: Crowd) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, TERMS, Handle::current(), shutdown.clone()));
+        let task = tokio::spawn(serve(listener, router, terms(crowd), Handle::current(), shutdown.clone()));
         Running { address, shutdown, task }
     }
 

@@ -6,8 +6,10 @@ use axum::extract::FromRef;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::edge::Guard;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
+use crate::accounts::Accounts;
 use crate::actors::Dispatch;
 use crate::auth::{Keys, Revoked, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
@@ -19,6 +21,7 @@ use crate::sagas::Processes;
 
 /// What `app` hands over.
 pub struct Handles {
+    pub accounts: Accounts,
     pub dispatch: Dispatch,
     pub hub: Hub,
     pub runner: Runner,
@@ -33,6 +36,7 @@ pub struct Handles {
     pub metrics: PrometheusHandle,
     /// Ends all streams.
     pub stopping: CancellationToken,
+    pub guard: Arc<Guard>,
     /// Another node takes the commands.
     pub follows: bool,
 }
@@ -69,6 +73,7 @@ macro_rules! handles {
 }
 
 handles! {
+    Accounts = handles.accounts;
     Dispatch = handles.dispatch;
     Hub = handles.hub;
     Runner = handles.runner;

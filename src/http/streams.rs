@@ -1,6 +1,7 @@
 //! How does a watcher get its frames? Server-sent events over the hub's bytes; whose stream it is, the routes decide.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem, not_watched};
-use super::extract::{Anyone, Body as Sent, By, Checks, Input, Params};
+use super::extract::{Anyone, Body as Sent, By, Checks, ClientAddress, Input, Params};
 use super::server::Peer;
 use crate::auth::{Principal, Tickets};
 use crate::clock::Clock;
@@ -64,6 +65,7 @@ pub fn last_event_id(headers: &HeaderMap, params: &Params) -> Result<Option<LogP
 pub struct Entrance {
     stop: CancellationToken,
     peer: Option<Arc<Peer>>,
+    address: Option<IpAddr>,
     account: Option<AccountId>,
 }
 
@@ -75,7 +77,7 @@ impl Entrance {
     }
 
     fn seat(&self, hub: &Hub) -> Result<Seat, Problem> {
-        let visitor = Visitor { account: self.account.clone(), address: self.peer.as_ref().map(|peer| peer.address) };
+        let visitor = Visitor { account: self.account.clone(), address: self.address };
         hub.seat(&visitor).map_err(|error| not_watched(error).unwrap_or_else(Problem::not_found))
     }
 }
@@ -89,7 +91,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let Stopping(stop) = Stopping::from_ref(state);
-        Ok(Self { stop, peer: parts.extensions.get::<Arc<Peer>>().cloned(), account: None })
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        Ok(Self { stop, peer: parts.extensions.get::<Arc<Peer>>().cloned(), address, account: None })
     }
 }
 

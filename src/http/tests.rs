@@ -33,6 +33,8 @@ use crate::projections::runner::{self, Runner};
 use crate::projections::store;
 use crate::sagas::{self, Processes};
 
+mod edge;
+
 struct Nowhere;
 
 #[async_trait::async_trait]
@@ -116,6 +118,7 @@ async fn handles() -> Handles {
         readiness,
         metrics,
         stopping,
+        guard: Arc::new(edge::open()),
         follows: false,
     }
 }
@@ -200,6 +203,25 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/ticket-keys", "*"),
     ("POST", "/v1/stream-tickets", "mscapd"),
     ("GET", "/v1/accounts/me", "mscapd"),
+    ("PATCH", "/v1/accounts/me", "msca"),
+    ("DELETE", "/v1/accounts/me", "msca"),
+    ("POST", "/v1/accounts", "*"),
+    ("POST", "/v1/accounts/verify", "*"),
+    ("POST", "/v1/auth/login", "*"),
+    ("POST", "/v1/auth/refresh", "*"),
+    ("POST", "/v1/auth/logout", "msca"),
+    ("POST", "/v1/auth/logout-all", "msca"),
+    ("POST", "/v1/auth/password/forgot", "*"),
+    ("POST", "/v1/auth/password/reset", "*"),
+    ("POST", "/v1/auth/password/change", "msca"),
+    ("POST", "/v1/auth/totp/enrol", "msca"),
+    ("POST", "/v1/auth/totp/confirm", "msca"),
+    ("POST", "/v1/auth/totp/disable", "msca"),
+    ("POST", "/v1/auth/unlock", "*"),
+    ("POST", "/v1/sellers/apply", "m"),
+    ("GET", "/v1/admin/sellers", "a"),
+    ("POST", "/v1/admin/sellers/{id}/approve", "a"),
+    ("GET", "/v1/admin/security", "a"),
     ("GET", "/livez", "*"),
     ("GET", "/readyz", "*"),
     ("GET", "/metrics", "*"),

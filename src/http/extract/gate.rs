@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use axum::extract::{FromRef, FromRequestParts};
+use http::Method;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use std::sync::Arc;
@@ -10,16 +11,20 @@ use std::sync::Arc;
 use super::query::Params;
 use crate::auth::{Principal, Role, Tickets, Verifier};
 use crate::clock::Clock;
+use crate::http::edge::Visit;
 use crate::http::error::{Code, Problem};
+use crate::throttle::Class;
 
 /// The roles of a route, and whether it insists on an idempotency key.
 pub trait Gate: Send + Sync + 'static {
     const ROLES: &'static [Role];
     const KEYED: bool = false;
+    /// The limit of an account's commands here, where it is one of its own.
+    const LIMIT: Class = Class::CommandPerAccount;
 }
 
 macro_rules! gates {
-    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(keyed $keyed:literal)?;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(keyed $keyed:literal)? $(limit $limit:ident)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
@@ -27,6 +32,7 @@ macro_rules! gates {
         impl Gate for $name {
             const ROLES: &'static [Role] = &[$(Role::$role),+];
             $(const KEYED: bool = $keyed;)?
+            $(const LIMIT: Class = Class::$limit;)?
         }
     )+};
 }
@@ -36,13 +42,13 @@ gates! {
     Anyone: [Member, Seller, Counsellor, Admin, Pos, Display];
     Members: [Member];
     /// Placing an order always needs a key.
-    Buyers: [Member] keyed true;
+    Buyers: [Member] keyed true limit PlacePerAccount;
     /// Paying is the buyer's business alone.
     Payers: [Member] keyed true;
     Cancellers: [Member, Seller, Admin] keyed true;
     Sellers: [Seller, Admin];
     /// A store's payment source.
-    Counters: [Pos];
+    Counters: [Pos] limit FeedPerAccount;
     OrderReaders: [Member, Seller, Admin];
     StoreReaders: [Pos, Display, Seller, Admin];
     StoreWatchers: [Display, Seller, Admin];
@@ -70,6 +76,7 @@ where
         let token = bearer(parts).ok_or_else(|| Problem::unauthorized("a bearer token is required"))?;
         let principal = <Arc<Verifier>>::from_ref(state).verify(token, clock.wall())?;
         require_role(&principal, G::ROLES)?;
+        charge(parts, &principal, G::LIMIT)?;
         Ok(Self { principal, gate: PhantomData })
     }
 }
@@ -98,6 +105,13 @@ where
         let path = parts.uri.path();
         tickets.verify(ticket, path, reconnect, now).map(Self).map_err(|_| Problem::ticket_invalid())
     }
+}
+
+/// Counts the request for its account. Admins have no limit: they are who is called when something is wrong.
+fn charge(parts: &Parts, who: &Principal, commands: Class) -> Result<(), Problem> {
+    let Some(visit) = parts.extensions.get::<Arc<Visit>>().filter(|_| who.role != Role::Admin) else { return Ok(()) };
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    visit.charge(if reads { Class::ReadPerAccount } else { commands }, who.account.as_str())
 }
 
 pub fn require_role(principal: &Principal, roles: &[Role]) -> Result<(), Problem> {

@@ -3,6 +3,7 @@
 //! They turn bytes into values or into a problem, and decide nothing about the business. `ask.rs` is the whole command.
 
 mod ask;
+mod asking;
 mod body;
 mod checks;
 mod filters;
@@ -12,8 +13,10 @@ mod mine;
 mod path;
 mod prefer;
 mod query;
+mod visit;
 
 pub use ask::Ask;
+pub use asking::Asking;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
@@ -25,6 +28,7 @@ pub use mine::Mine;
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
 pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};
+pub use visit::{ClientAddress, OriginCheck};
 
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use crate::http::error::Problem;
-use crate::ids::{CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId};
+use crate::ids::{AccountId, CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId};
 use crate::limits;
 
 /// An id with one spelling.
@@ -22,7 +22,7 @@ macro_rules! prefixed {
     )+};
 }
 
-prefixed!(VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
+prefixed!(AccountId "ac_", VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
 
 impl PathId for OrderId {
     fn parse(text: &str) -> Option<Self> {

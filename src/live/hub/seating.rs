@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::addresses::{Networks, neighbourhood};
 use crate::ids::AccountId;
 use crate::limits;
 use crate::telemetry;
@@ -20,7 +21,7 @@ use crate::telemetry;
 pub struct Visitor {
     /// `None`: a public stream, which asks for no name.
     pub account: Option<AccountId>,
-    /// Of the other end of the connection, which may be a proxy.
+    /// Where the visitor is, behind our own proxies.
     pub address: Option<IpAddr>,
 }
 
@@ -30,13 +31,13 @@ pub struct Places {
     pub per_node: usize,
     pub per_account: usize,
     pub per_address: usize,
-    /// Networks (with the bits that count) whose addresses are not counted: our own proxies stand for many people.
-    pub uncounted: Vec<(IpAddr, u8)>,
+    /// Whose addresses are not counted: our own proxies stand for many people.
+    pub uncounted: Networks,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { per_node: limits::WATCHERS, per_account: 0, per_address: 0, uncounted: Vec::new() }
+        Self { per_node: limits::WATCHERS, per_account: 0, per_address: 0, uncounted: Networks::default() }
     }
 }
 
@@ -95,8 +96,7 @@ impl Seating {
 
     fn try_take(&self, who: &Visitor) -> Result<Place, Bound> {
         let places = &self.0.places;
-        let address = who.address.map(|address| address.to_canonical());
-        let address = address.filter(|address| !counted_elsewhere(&places.uncounted, *address)).map(neighbourhood);
+        let address = who.address.filter(|address| !places.uncounted.contains(*address)).map(neighbourhood);
         let mut taken = self.0.taken.lock();
         let full = |taken: usize, most: usize| most > 0 && taken >= most;
         if who.account.as_ref().is_some_and(|who| full(number(&taken.by_account, who), places.per_account)) {
@@ -153,28 +153,6 @@ fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
     }
 }
 
-/// What counts as one address: in IPv6 a customer has a whole /64.
-fn neighbourhood(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped()),
-        IpAddr::V6(address) => u128::from(address) >> 64 << 64,
-    }
-}
-
-fn counted_elsewhere(uncounted: &[(IpAddr, u8)], address: IpAddr) -> bool {
-    uncounted.iter().any(|(network, bits)| match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let differ = u32::from(*network) ^ u32::from(address);
-            differ.leading_zeros() >= u32::from(*bits)
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let differ = u128::from(*network) ^ u128::from(address);
-            differ.leading_zeros() >= u32::from(*bits)
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +163,14 @@ mod tests {
         Visitor { account, address }
     }
 
-    fn seating(per_node: usize, per_account: usize, per_address: usize, uncounted: &[(&str, u8)]) -> Seating {
-        let network = |(address, bits): &(&str, u8)| (address.parse().expect("an address"), *bits);
-        let uncounted = uncounted.iter().map(network).collect();
+    fn seating(per_node: usize, per_account: usize, per_address: usize, uncounted: &str) -> Seating {
+        let uncounted = Networks::parse(uncounted).expect("networks");
         Seating::new(Places { per_node, per_account, per_address, uncounted })
     }
 
     #[test]
     fn each_bound_holds_and_a_place_given_back_is_free() {
-        let seating = seating(5, 2, 3, &[]);
+        let seating = seating(5, 2, 3, "");
         let table = [
             ("kim", "198.51.100.1", None),
             ("kim", "198.51.100.2", None),
@@ -227,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_customer_is_one_address_and_proxies_are_none() {
-        let uncounted = [("127.0.0.0", 8), ("::1", 128), ("10.1.0.0", 16), ("0.0.0.0", 32)];
+        let uncounted = "127.0.0.0/8, ::1, 10.1.0.0/16, 0.0.0.0";
         let table = [
             ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", false),
             ("2001:db8:1:2::1", "2001:db8:1:3::1", true),
@@ -241,11 +218,11 @@ mod tests {
             ("10.2.0.1", "10.2.0.1", false),
         ];
         for (first, second, both) in table {
-            let seating = seating(9, 0, 1, &uncounted);
+            let seating = seating(9, 0, 1, uncounted);
             let _first = seating.take(&visitor("a", first)).expect("the first one sits");
             assert_eq!(seating.take(&visitor("a", second)).is_ok(), both, "{first} {second}");
         }
-        let everybody = seating(9, 0, 1, &[("0.0.0.0", 0)]);
+        let everybody = seating(9, 0, 1, "0.0.0.0/0");
         let _first = everybody.take(&visitor("", "198.51.100.1")).expect("a place");
         assert!(everybody.take(&visitor("", "198.51.100.1")).is_ok());
     }

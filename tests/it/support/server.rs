@@ -110,6 +110,11 @@ impl Home {
     }
 }
 
+/// Has the test written down limits of its own?
+fn limited(home: &Home) -> bool {
+    std::fs::read_to_string(home.config()).is_ok_and(|text| text.contains("[limits]"))
+}
+
 pub struct Server {
     pub base: String,
     pub child: Child,
@@ -139,6 +144,8 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .env("ONSALE_LOG__LEVEL", "error")
+            // One member does the work of a crowd in most tests; those that are about limits say so in their configuration.
+            .env("ONSALE_LIMITS__ON", if limited(home) { "true" } else { "false" })
             .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");

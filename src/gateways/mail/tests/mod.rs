@@ -1,0 +1,1 @@
+//! Do mails arrive, once at least, and does nobody wait for them?

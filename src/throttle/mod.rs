@@ -1,0 +1,240 @@
+//! Who asks too often? Limits by class of request, per address and per account, decided in memory, and for some classes over
+//! all nodes.
+//!
+//! What belongs to which class is the edge's business, and how nodes count together that of a gateway ([`Shared`]). Nothing here
+//! waits, except for that gateway, which answers soon or not at all.
+
+mod gcra;
+mod table;
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Counter;
+
+use self::table::Table;
+use crate::clock::Clock;
+use crate::ids::Hash16;
+use crate::{limits, telemetry};
+
+pub use gcra::{Judged, Left, Quota};
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $class:ident $name:literal $per:ident $shared:literal;)+) => {
+        /// A kind of request, and whom it is counted for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Class {
+            $($(#[$doc])* $class),+
+        }
+
+        impl Class {
+            pub const ALL: [Self; [$(Self::$class),+].len()] = [$(Self::$class),+];
+
+            /// As in `RateLimit` and in the configuration.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$class => $name),+ }
+            }
+
+            #[must_use]
+            pub fn per(self) -> Per {
+                match self { $(Self::$class => Per::$per),+ }
+            }
+
+            /// Do all nodes count together, where they can?
+            #[must_use]
+            pub fn shared(self) -> bool {
+                match self { $(Self::$class => $shared),+ }
+            }
+        }
+    };
+}
+
+classes! {
+    /// What people guess at: logins, codes, sign-up.
+    AuthPerAddress "auth-per-address" Address true;
+    /// What nobody can guess: refreshing a session and ending it.
+    SessionPerAddress "session-per-address" Address true;
+    StreamPerAddress "stream-per-address" Address true;
+    ReadPerAddress "read-per-address" Address false;
+    CommandPerAddress "command-per-address" Address false;
+    ReadPerAccount "read-per-account" Account false;
+    CommandPerAccount "command-per-account" Account false;
+    /// Placing orders, which holds seats.
+    PlacePerAccount "place-per-account" Account false;
+    /// What a store's payment source sends.
+    FeedPerAccount "feed-per-account" Account false;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    Address,
+    Account,
+}
+
+impl Per {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Account => "account",
+        }
+    }
+}
+
+/// Counts for all nodes together. `None`: there is nobody to ask just now.
+#[async_trait::async_trait]
+pub trait Shared: Send + Sync + 'static {
+    async fn judge(&self, who: Hash16, quota: Quota) -> Option<Judged>;
+}
+
+/// What a client may know about a limit that it kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub class: Class,
+    pub left: Left,
+}
+
+/// A request that came too soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooSoon {
+    pub class: Class,
+    pub retry_after: Duration,
+}
+
+/// All limits of a node.
+pub struct Throttle {
+    quotas: [Option<Quota>; Class::ALL.len()],
+    table: Table,
+    names: RandomState,
+    clock: Arc<dyn Clock>,
+    shared: Option<Arc<dyn Shared>>,
+    refused: [Counter; Class::ALL.len()],
+}
+
+impl Throttle {
+    /// `None`: that class has no limit.
+    pub fn new(quota: impl Fn(Class) -> Option<Quota>, clock: Arc<dyn Clock>, shared: Option<Arc<dyn Shared>>) -> Self {
+        let refused = |class: Class| metrics::counter!(telemetry::HTTP_LIMITED, "class" => class.name(), "per" => class.per().as_str());
+        Self {
+            quotas: Class::ALL.map(quota),
+            table: Table::new(limits::THROTTLE_SETS),
+            names: RandomState::new(),
+            clock,
+            shared,
+            refused: Class::ALL.map(refused),
+        }
+    }
+
+    #[must_use]
+    pub fn quota(&self, class: Class) -> Option<Quota> {
+        self.quotas[class as usize]
+    }
+
+    /// Counts a request of `who` on this node. `None`: there is no limit.
+    pub fn charge(&self, class: Class, who: impl Hash) -> Option<Result<Standing, TooSoon>> {
+        let quota = self.quota(class)?;
+        let now = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let judged = self.table.judge(self.names.hash_one((class, who)), quota, now);
+        Some(self.told(class, judged))
+    }
+
+    /// Counts it on all nodes together, too, where the class is counted so and somebody can be asked. What is refused here is
+    /// refused at once.
+    pub async fn charge_everywhere(&self, class: Class, who: u128) -> Option<Result<Standing, TooSoon>> {
+        let here = self.charge(class, who)?;
+        let (Some(shared), Some(quota), Ok(here)) =
+            (self.shared.as_ref().filter(|_| class.shared()), self.quota(class), here)
+        else {
+            return Some(here);
+        };
+        let name = Hash16::of("throttle", &[class.name().as_bytes(), &who.to_be_bytes()]);
+        let everywhere = shared.judge(name, quota).await;
+        Some(everywhere.map_or(Ok(here), |judged| self.told(class, judged)))
+    }
+
+    fn told(&self, class: Class, judged: Judged) -> Result<Standing, TooSoon> {
+        match judged {
+            Judged::Passed(left) => Ok(Standing { class, left }),
+            Judged::Refused(retry_after) => {
+                self.refused[class as usize].increment(1);
+                Err(TooSoon { class, retry_after })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::timestamp::Timestamp;
+
+    /// Says what it was told to, and how often it was asked.
+    struct Other(Option<Judged>, std::sync::atomic::AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Shared for Other {
+        async fn judge(&self, _who: Hash16, _quota: Quota) -> Option<Judged> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0
+        }
+    }
+
+    fn throttle(shared: Option<Arc<dyn Shared>>) -> Throttle {
+        let clock = Arc::new(SimulatedClock::starting_at(Timestamp(0)));
+        let quota = |class| (class != Class::ReadPerAddress).then(|| Quota::new(2, 1, Duration::from_secs(10)));
+        Throttle::new(|class| quota(class).flatten(), clock, shared)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn classes_and_clients_are_counted_apart() {
+        let throttle = throttle(None);
+        let passes = |class, who: &str| throttle.charge(class, who).map(|judged| judged.is_ok());
+        let table = [
+            (Class::PlacePerAccount, "kim", Some(true)),
+            (Class::PlacePerAccount, "kim", Some(true)),
+            (Class::PlacePerAccount, "kim", Some(false)),
+            (Class::PlacePerAccount, "lee", Some(true)),
+            (Class::CommandPerAccount, "kim", Some(true)),
+            (Class::ReadPerAddress, "kim", None),
+        ];
+        for (class, who, expected) in table {
+            assert_eq!(passes(class, who), expected, "{class:?} {who}");
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(passes(Class::PlacePerAccount, "kim"), Some(true));
+        let too_soon = throttle.charge(Class::PlacePerAccount, "kim").expect("limited").expect_err("one each 10 s");
+        assert_eq!(too_soon.retry_after, Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_nodes_count_together_where_they_can() {
+        let no = Judged::Refused(Duration::from_secs(7));
+        let yes = Judged::Passed(Left { requests: 5, full_in: Duration::from_secs(1) });
+        for (said, expected) in [(Some(no), false), (Some(yes), true), (None, true)] {
+            let other = Arc::new(Other(said, Default::default()));
+            let throttle = throttle(Some(other.clone()));
+            let first = throttle.charge_everywhere(Class::AuthPerAddress, 1).await.expect("limited");
+            assert_eq!(first.is_ok(), expected, "{said:?}");
+            for _ in 0..3 {
+                throttle.charge_everywhere(Class::AuthPerAddress, 1).await.expect("limited").ok();
+                throttle.charge_everywhere(Class::CommandPerAddress, 1).await.expect("limited").ok();
+            }
+            // Two pass here; the others are refused without a question, and so is the class that each node counts alone.
+            assert_eq!(other.1.load(std::sync::atomic::Ordering::Relaxed), 2, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_say_whom_they_count() {
+        let names: std::collections::BTreeSet<_> = Class::ALL.iter().map(|class| class.name()).collect();
+        assert_eq!(names.len(), Class::ALL.len());
+        for (index, class) in Class::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, index);
+            assert!(class.name().ends_with(class.per().as_str()), "{class:?}");
+            assert!(!class.shared() || class.per() == Per::Address, "accounts are counted where commands are taken");
+        }
+    }
+}
