@@ -3,10 +3,11 @@
 //! Log first, then the claim, the actors, the hub, and last the listener: whoever can connect can be answered. Shutdown is
 //! the other way round. What a part does is not known here.
 
+mod accounts;
 mod guard;
 mod health;
-mod mail;
 mod keys;
+mod mail;
 mod payments;
 mod watchers;
 
@@ -46,9 +47,10 @@ use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
+use accounts::Around;
 use health::{Gauges, Health};
-pub use mail::mailer;
 pub use keys::{chosen_keys, keys, make_data_directory};
+pub use mail::mailer;
 pub use payments::payments;
 use watchers::Streams;
 
@@ -181,6 +183,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         watching.spawn(shared.keep(stop.clone()));
     }
     let guard = guard::guard(config, clock.clone(), shared)?;
+    let accounts = accounts::accounts(Around {
+        config,
+        cabinet: accounts::cabinet(config).await?,
+        keys: &keys,
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        stop: &stop,
+        tracker: &watching,
+    })?;
     let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {
@@ -192,6 +204,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
+        accounts,
         dispatch: dispatch.clone(),
         hub: hub.clone(),
         runner: runner.clone(),

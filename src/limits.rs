@@ -548,8 +548,9 @@ pub const SESSION_TIME: Duration = Duration::from_secs(180 * 86_400);
 /// A refresh whose answer was lost can be asked for again under the same key for so long.
 pub const SESSION_REPEAT: Duration = Duration::from_secs(60);
 /// Whatever was signed for a session or an account is good no longer than that.
-pub const REVOCATION_TIME: Duration = Duration::from_secs(13 * 3_600);
-const _: () = assert!(REVOCATION_TIME.as_secs() > TICKET_RECONNECT.as_secs() + ACCESS_TIME.as_secs(), "none outlives it");
+pub const SESSION_REVOKED: Duration = Duration::from_secs(13 * 3_600);
+const _: () =
+    assert!(SESSION_REVOKED.as_secs() > TICKET_RECONNECT.as_secs() + ACCESS_TIME.as_secs(), "none outlives it");
 /// What people are told about names and numbers.
 pub const NICKNAME_RULE: &str = "must be 1 to 30 characters without control characters";
 pub const PHONE_RULE: &str = "must be 7 to 15 digits, perhaps with +, spaces and dashes";

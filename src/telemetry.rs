@@ -55,6 +55,7 @@ metrics_table! {
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines that had come and were handed to their actors.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
+    SECURITY_EVENTS = "onsale_security_events_total", Counter, Count, "What happened to accounts, by `kind` (signed-in, sign-in-failed, password-reset, refresh-token-reused …).";
     LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
     PAYMENTS = "onsale_payments_total", Counter, Count, "Payments settled with the provider, by `outcome` (captured, declined, late: money that came for something gone).";
     REFUNDS = "onsale_refunds_total", Counter, Count, "Refunds settled with the provider, by `outcome` (refunded, refused).";

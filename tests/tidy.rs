@@ -43,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "http",
         &[
             "GROUND",
+            "accounts",
             "actors",
             "sagas",
             "domain",

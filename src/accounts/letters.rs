@@ -36,7 +36,9 @@ pub(super) fn taken(to: &Email) -> Mail {
 pub(super) fn code(to: &Email, purpose: Purpose, code: &MailCode) -> Mail {
     let (subject, why) = match purpose {
         Purpose::Verify => ("Your code to sign up", "This code completes your sign-up"),
-        Purpose::Reset => ("Your code for a new password", "Somebody asked for a new password. If that was you, this code sets one"),
+        Purpose::Reset => {
+            ("Your code for a new password", "Somebody asked for a new password. If that was you, this code sets one")
+        }
         Purpose::Unlock => (
             "Your code to unlock your account",
             "There were many failures to sign in to your account. If you want to open it again now, this code does",

@@ -9,9 +9,11 @@ use super::shelf::{Kept, Ruled, read, written};
 use super::store::{Document, Kind, Put};
 use super::throttle::Failures;
 use super::{AccountError, Accounts, Asked, Denied};
-use crate::auth::{CredentialId, Email, Password, Principal, Role, TotpSeed};
+use crate::addresses::neighbourhood;
+use crate::auth::password::outdated;
+use crate::auth::{Email, Password, Principal, Role, TotpSeed};
 use crate::fault::Fault;
-use crate::ids::{AccountId, Hash16};
+use crate::ids::{AccountId, CredentialId, Hash16};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
@@ -95,7 +97,7 @@ impl Accounts {
     }
 
     fn origin_key(&self, asked: Asked) -> Option<String> {
-        let from = asked.from.map(crate::auth::neighbourhood)?;
+        let from = asked.from.map(neighbourhood)?;
         Some(format!("from:{}", self.keyed("origin", &from.to_string())))
     }
 
@@ -190,7 +192,7 @@ impl Accounts {
 
     /// Hashes made with less effort than we take today are made anew while the password is at hand.
     async fn renew_hash(&self, kept: &Kept, password: &str) -> Result<(), AccountError> {
-        let old = kept.record.password.as_deref().filter(|phc| crate::auth::outdated(phc));
+        let old = kept.record.password.as_deref().filter(|phc| outdated(phc));
         let (Some(old), Some(password)) = (old, Password::given(password)) else { return Ok(()) };
         let hash = self.0.passwords.hash(&password).await?;
         self.change(&kept.id, |kept| {
@@ -249,13 +251,7 @@ impl Accounts {
     }
 
     /// The tokens of a session as it stands: the same each time.
-    pub(super) fn tokens(
-        &self,
-        key: &str,
-        session: &Session,
-        role: Role,
-        replayed: bool,
-    ) -> Result<SignedIn, Fault> {
+    pub(super) fn tokens(&self, key: &str, session: &Session, role: Role, replayed: bool) -> Result<SignedIn, Fault> {
         let principal = Principal {
             account: AccountId::new(session.account.as_str()),
             role,

@@ -38,12 +38,12 @@ pub use sellers::Application;
 pub use sign_up::SignUp;
 pub use trail::Happened;
 
+use self::store::SharedCabinet;
 use crate::auth::{Passwords, Revoked, Seal, Signer};
 use crate::clock::{Clock, Entropy};
 use crate::fault::Fault;
 use crate::gateways::mail::Post;
 use crate::ids::{CommandId, Hash16};
-use self::store::SharedCabinet;
 
 /// What the accounts need.
 pub struct Parts {

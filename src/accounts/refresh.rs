@@ -54,9 +54,10 @@ impl Accounts {
     /// Ends one session: by its refresh token, or as what a signed-in person has.
     pub async fn logout(&self, session: Option<String>, token: Option<String>) -> Result<(), AccountError> {
         self.apart(|this| async move {
-            let named = token.as_deref().and_then(Shown::parse).filter(|shown| {
-                token.as_deref() == Some(this.refresh_token(shown.session, shown.number).as_str())
-            });
+            let named = token
+                .as_deref()
+                .and_then(Shown::parse)
+                .filter(|shown| token.as_deref() == Some(this.refresh_token(shown.session, shown.number).as_str()));
             if token.is_some() && named.is_none() {
                 return Err(Denied::RefreshInvalid.into());
             }

@@ -38,7 +38,7 @@ pub(super) fn written<T: Serialize>(record: &T) -> Result<String, Fault> {
 impl Accounts {
     /// The unique name by which an address is found: a keyed hash.
     pub(super) fn alias(&self, email: &Email) -> String {
-        crate::ids::Hash16(self.0.seal.digest("email", email.key())).to_string()
+        crate::ids::Hash16(self.0.seal.digest("email", &email.key())).to_string()
     }
 
     pub(super) fn seal_person(&self, id: &AccountId, person: &Person) -> Result<Vec<u8>, Fault> {
@@ -119,8 +119,7 @@ impl Accounts {
             let record = stored.as_ref().map(read).transpose()?.unwrap_or_default();
             let (outcome, next) = rule(record);
             let Some((next, expires_at)) = next else { return Ok(outcome) };
-            let document =
-                Document { expires_at: Some(expires_at), ..Document::new(kind, key, written(&next)?) };
+            let document = Document { expires_at: Some(expires_at), ..Document::new(kind, key, written(&next)?) };
             if self.0.cabinet.put(document, version).await? == Put::Done {
                 return Ok(outcome);
             }
@@ -131,10 +130,10 @@ impl Accounts {
     /// What was signed for `credential` until now is good no more: here at once, elsewhere soon.
     pub(super) async fn revoke(&self, credential: &str) -> Result<(), Fault> {
         let now = self.now();
-        let until = Some(now.plus(limits::REVOCATION_TIME));
+        let until = Some(now.plus(limits::SESSION_REVOKED));
         let revocation = Revocation { credential: credential.to_owned(), at: now, until };
-        self.0.cabinet.revoke(revocation.clone()).await?;
-        self.0.revoked.note(&revocation);
+        self.0.cabinet.revoke(revocation).await?;
+        self.0.revoked.note(credential, now, until);
         Ok(())
     }
 }

@@ -12,7 +12,8 @@ use super::shelf::{read, written};
 use super::store::{Document, Kind, Put, Stored};
 use super::throttle::Mails;
 use super::{AccountError, Accounts, Asked, Denied, letters};
-use crate::auth::{Email, MailCode, Password, nickname, phone};
+use crate::auth::email::{nickname, phone};
+use crate::auth::{Email, MailCode, Password};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Hash16};
 use crate::limits;
@@ -69,7 +70,8 @@ impl Accounts {
                 None => letters::verify(&email, &person.nickname, &code),
                 Some(_) => letters::taken(&email),
             };
-            self.0.post.send(letter);
+            // A full queue is counted there; whoever waits in vain asks again.
+            let _taken = self.0.post.send(letter);
         }
         self.trail("signed-up").of(&id).from(asked.from).noted().await;
         Ok((id, !first))
@@ -144,7 +146,12 @@ impl Accounts {
     }
 
     /// Mails a code for that purpose to an account, and remembers it.
-    pub(super) async fn mail_code(&self, id: &AccountId, person: &Person, purpose: Purpose) -> Result<(), AccountError> {
+    pub(super) async fn mail_code(
+        &self,
+        id: &AccountId,
+        person: &Person,
+        purpose: Purpose,
+    ) -> Result<(), AccountError> {
         let Some(email) = Email::parse(&person.email) else { return Ok(()) };
         if !self.may_mail(&email).await? {
             return Ok(());
@@ -157,7 +164,7 @@ impl Accounts {
             Ok(super::shelf::Ruled((), true))
         })
         .await?;
-        self.0.post.send(letters::code(&email, purpose, &code));
+        let _taken = self.0.post.send(letters::code(&email, purpose, &code));
         Ok(())
     }
 

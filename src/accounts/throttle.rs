@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn ten_are_free_then_it_slows_down_and_locks() {
-        let table = [(0, 0), (9, 0), (10, 1), (11, 2), (12, 4), (16, 64), (19, 512), (20, 900), (21, 900), (5_000, 900)];
+        let table =
+            [(0, 0), (9, 0), (10, 1), (11, 2), (12, 4), (16, 64), (19, 512), (20, 900), (21, 900), (5_000, 900)];
         for (times, seconds) in table {
             assert_eq!(failed(times).pause(), Duration::from_secs(seconds), "{times}");
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::store::{TrailEntry, Trailed};
 use super::{AccountError, Accounts};
+use crate::addresses::neighbourhood;
 use crate::ids::AccountId;
 use crate::telemetry;
 
@@ -55,7 +56,7 @@ impl Writing<'_> {
     }
 
     pub fn from(mut self, address: Option<IpAddr>) -> Self {
-        let digest = |address| self.accounts.keyed("origin", &crate::auth::neighbourhood(address).to_string());
+        let digest = |address| self.accounts.keyed("origin", &neighbourhood(address).to_string());
         self.entry.origin = address.map(|address| digest(address).to_string());
         self
     }

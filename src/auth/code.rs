@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::keys::{GateKey, Ring};
 use super::check::ISSUER;
+use super::keys::{GateKey, Ring};
 
 const TYPE: &str = "onsale-ticket+jwt";
 

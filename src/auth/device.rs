@@ -48,9 +48,8 @@ pub struct DeviceSigner(Vec<(String, Header, EncodingKey)>);
 impl DeviceSigner {
     #[must_use]
     pub fn new(keys: &Ring<Secret>) -> Self {
-        let pen = |secret: &Secret| {
-            (secret.id().to_owned(), header(TYPE, secret), EncodingKey::from_secret(secret.bytes()))
-        };
+        let pen =
+            |secret: &Secret| (secret.id().to_owned(), header(TYPE, secret), EncodingKey::from_secret(secret.bytes()));
         Self(keys.all().map(pen).collect())
     }
 
@@ -85,7 +84,9 @@ pub(super) fn check(keys: &Ring<Secret>) -> Check {
 
 pub(super) fn principal(claims: Claims, now: Timestamp) -> Result<Principal, TokenError> {
     within(claims.nbf, claims.exp, now)?;
-    if !claims.role.is_device() || !claims.jti.as_str().starts_with(PREFIX) || claims.sub.as_str() != claims.jti.as_str()
+    if !claims.role.is_device()
+        || !claims.jti.as_str().starts_with(PREFIX)
+        || claims.sub.as_str() != claims.jti.as_str()
     {
         return Err(TokenError::Invalid);
     }
@@ -174,7 +175,8 @@ mod tests {
             encode(&header(TYPE, secret), claims, &key).expect("plain JSON")
         };
         assert!(verify(&keys, &forge(&whole)).is_ok(), "the control");
-        let missing = ["iss", "aud", "jti", "sub", "iat", "nbf", "exp", "role", "store"].map(|name| (name, Value::Null));
+        let missing =
+            ["iss", "aud", "jti", "sub", "iat", "nbf", "exp", "role", "store"].map(|name| (name, Value::Null));
         let wrong = [
             ("aud", json!("onsale-api")),
             ("jti", json!("se_1")),

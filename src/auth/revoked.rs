@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn a_credential_dies_alone_and_an_account_with_all_it_had() {
         let revoked = Revoked::default();
-        let table = [who("ac_1", Some("se_1"), 5), who("ac_1", Some("se_2"), 6), who("ac_1", None, 5), who("ac_2", None, 1)];
+        let table =
+            [who("ac_1", Some("se_1"), 5), who("ac_1", Some("se_2"), 6), who("ac_1", None, 5), who("ac_2", None, 1)];
         let covered = || table.clone().map(|who| revoked.covers(&who));
         assert_eq!(covered(), [false; 4]);
         revoked.note("se_1", Timestamp(9), None);

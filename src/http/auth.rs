@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
-use super::error::Problem;
+use super::error::{Code, Problem};
 use super::extract::{Asking, Body, By, Input, OriginCheck, People};
 use super::qr;
 use crate::accounts::{Accounts, Login, SignedIn};
@@ -181,12 +181,12 @@ fn session_of(token: &str) -> &str {
     responses((status = 200, body = Tokens), (status = "4XX", body = ProblemBody)))]
 pub async fn login(
     asking: Asking,
-    origin: OriginCheck,
+    origin: Result<OriginCheck, Problem>,
     State(accounts): State<Accounts>,
     body: Body<Credentials>,
 ) -> Answered {
     if body.value.cookie {
-        origin.allowed()?;
+        origin?;
     }
     let asked = asking.about(&body.value.email, &body);
     let Credentials { email, password, totp, cookie } = body.value;
@@ -197,7 +197,7 @@ pub async fn login(
     responses((status = 200, body = Tokens), (status = "4XX", body = ProblemBody)))]
 pub async fn refresh(
     asking: Asking,
-    origin: OriginCheck,
+    origin: Result<OriginCheck, Problem>,
     headers: HeaderMap,
     State(accounts): State<Accounts>,
     body: Body<Refresh>,
@@ -205,8 +205,9 @@ pub async fn refresh(
     let (token, by_cookie) = match body.value.refresh_token.clone() {
         Some(token) => (token, false),
         None => {
-            let token = cookie(&headers).ok_or_else(|| Problem::unauthorized("a refresh token is required"))?;
-            origin.allowed()?;
+            let token =
+                cookie(&headers).ok_or_else(|| Problem::new(Code::MalformedBody, "a refresh token is required"))?;
+            origin?;
             (token, true)
         }
     };
@@ -218,7 +219,7 @@ pub async fn refresh(
     responses((status = 204, description = "the session is over"), (status = "4XX", body = ProblemBody)))]
 pub async fn logout(
     by: Option<By<People>>,
-    origin: OriginCheck,
+    origin: Result<OriginCheck, Problem>,
     headers: HeaderMap,
     State(accounts): State<Accounts>,
     body: Body<Refresh>,
@@ -228,7 +229,7 @@ pub async fn logout(
     if token.is_none()
         && let Some(kept) = cookie(&headers)
     {
-        origin.allowed()?;
+        origin?;
         token = Some(kept);
     }
     if session.is_none() && token.is_none() {

@@ -117,12 +117,7 @@ pub async fn approve(
     params(("account_id" = Option<String>, Query,), ("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
     responses((status = 200, body = ListOf<SecurityEvent>, description = "what happened to accounts, newest first"),
         (status = "4XX", body = ProblemBody)))]
-pub async fn security(
-    _by: By<Admins>,
-    listing: Listing,
-    params: Params,
-    State(accounts): State<Accounts>,
-) -> Answered {
+pub async fn security(_by: By<Admins>, listing: Listing, params: Params, State(accounts): State<Accounts>) -> Answered {
     let before = match listing.page().after.as_deref() {
         Some([Value::Int(before)]) => Some(*before),
         _ => None,

@@ -19,10 +19,13 @@ use tower::ServiceExt;
 use super::error::Code;
 use super::ops::{Check, Readiness};
 use super::{Handles, router, table};
+use crate::accounts::store::Place;
+use crate::accounts::{self, Accounts, Parts};
 use crate::actors::{Engine, Setup};
-use crate::auth::{Keys, Principal, Revoked, Role, Signer, Tickets};
+use crate::auth::{Keys, Passwords, Principal, Revoked, Role, Seal, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
+use crate::gateways::mail::{Mail, MailFault, Mailer, Post};
 use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
@@ -55,6 +58,31 @@ impl Readiness for Half {
 
 fn keys() -> Keys {
     Keys::random(&Entropy::seeded(11))
+}
+
+async fn accounts(clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Mailer for Nobody {
+        async fn send(&self, _mail: Mail) -> Result<(), MailFault> {
+            Ok(())
+        }
+    }
+
+    let (keys, tracker) = (keys(), TaskTracker::new());
+    let dir = tempfile::tempdir().expect("a directory").keep();
+    Accounts::new(Parts {
+        cabinet: accounts::store::open(Place::File(dir)).await.expect("a cabinet"),
+        passwords: Passwords::new(entropy.clone()),
+        seal: Seal::new(&keys.seal.current().sealing(), &[]),
+        signer: Signer::new(&keys.access),
+        revoked: Revoked::default(),
+        post: Post::start(Arc::new(Nobody), CancellationToken::new(), &tracker),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        tracker,
+    })
 }
 
 async fn handles() -> Handles {
@@ -105,7 +133,9 @@ async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
     });
+    let accounts = accounts(&clock, &entropy).await;
     Handles {
+        accounts,
         dispatch: engine.dispatch(),
         hub,
         runner,

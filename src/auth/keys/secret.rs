@@ -17,8 +17,7 @@ use crate::limits;
 /// Bytes that could be a key's, told apart so often are random.
 const DISTINCT: usize = 8;
 /// Words that stand in examples and in no random text.
-const EXAMPLES: [&str; 9] =
-    ["change", "example", "secret", "password", "insert", "your-", "your_", "todo", "default"];
+const EXAMPLES: [&str; 9] = ["change", "example", "secret", "password", "insert", "your-", "your_", "todo", "default"];
 /// Separates the key for sealing from whatever else could be made of the same bytes.
 const SEALING: &str = "onsale 2026-11 sealing of personal data";
 

@@ -167,7 +167,8 @@ fn what_is_configured_wins_and_the_rest_comes_from_the_directory() {
     assert_eq!(keys, again);
     assert_ne!(place.keys().access, keys.access, "made when nobody configures one");
     assert_eq!(place.keys().device, keys.device);
-    let seeds = [STANDARD.encode(*b"0123456789abcdef0123456789abcdef"), STANDARD.encode(*b"fedcba9876543210fedcba9876543210")];
+    let seeds =
+        [STANDARD.encode(*b"0123456789abcdef0123456789abcdef"), STANDARD.encode(*b"fedcba9876543210fedcba9876543210")];
     let all = chosen(&[
         (Kind::Access, GOOD[0], &format!("{}, {}", GOOD[1], GOOD[2])),
         (Kind::TicketCode, &seeds[0], &seeds[1]),
@@ -184,9 +185,7 @@ fn keys_that_cannot_be_meant_are_refused_and_never_printed() {
     let bad = ["short", &long, "change-me-change-me-change-me-change-me", "my-very-long-SECRET-that-is-a-secret"];
     for kind in [Kind::Access, Kind::Ticket, Kind::Device, Kind::Seal] {
         for text in bad {
-            for (current, previous, option) in
-                [(text, "", kind.option()), (GOOD[0], text, kind.previous_option())]
-            {
+            for (current, previous, option) in [(text, "", kind.option()), (GOOD[0], text, kind.previous_option())] {
                 let error = chosen(&[(kind, current, previous)]).expect_err("a bad secret").to_string();
                 assert!(error.starts_with(option) && !error.contains(text), "{error}");
             }

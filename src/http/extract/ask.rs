@@ -62,7 +62,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let by = By::<G>::from_request_parts(parts, state).await?;
+        let by = <By<G> as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         let key = idempotency_key(&parts.headers)?;
         if G::KEYED && key.is_none() {
             return Err(Problem::new(Code::KeyRequired, "this route needs an Idempotency-Key"));

@@ -3,13 +3,15 @@
 //! Its idempotency key is scoped by what the body says of the person, so that two people may use one key.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
+use super::Body;
 use super::ask::{idempotency_key, named};
-use super::{Body, ClientAddress};
 use crate::accounts::Asked;
+use crate::http::edge::Visit;
 use crate::http::error::Problem;
 
 #[derive(Clone, Debug)]
@@ -36,15 +38,12 @@ impl Asking {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Asking
-where
-    ClientAddress: FromRequestParts<S>,
-{
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let key = idempotency_key(&parts.headers)?.map(str::to_owned);
-        let from = ClientAddress::from_request_parts(parts, state).await.ok().and_then(|address| address.counted());
+        let from = parts.extensions.get::<Arc<Visit>>().and_then(|visit| visit.one_client());
         Ok(Self { key, method: parts.method.to_string(), path: parts.uri.path().to_owned(), from })
     }
 }

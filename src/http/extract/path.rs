@@ -4,7 +4,9 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use crate::http::error::Problem;
-use crate::ids::{AccountId, CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId};
+use crate::ids::{
+    AccountId, CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId,
+};
 use crate::limits;
 
 /// An id with one spelling.
