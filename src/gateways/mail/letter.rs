@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use lettre::Address;
 use lettre::address::Envelope;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 
 use super::{Mail, MailFault};
@@ -65,8 +65,10 @@ impl Letterhead {
             .message_id(Some(id))
             // Nobody's holiday notice answers to a machine.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
-            .body(mail.text.clone())
+            // Lines end in one way only, so that no server sees an end where another sees none.
+            .body(mail.text.replace('\r', ""))
             .map_err(|_| MailFault::never("the message cannot be written"))?;
         Ok(Letter { envelope: message.envelope().clone(), bytes: message.formatted() })
     }
