@@ -82,6 +82,10 @@ impl fmt::Debug for Letterhead {
 
 /// The same address with its domain as DNS knows it, so that servers without SMTPUTF8 take it.
 fn in_ascii(address: &Address) -> Option<Address> {
+    let odd = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '-' && c != '.';
+    if address.domain().contains(odd) {
+        return None;
+    }
     if address.domain().is_ascii() {
         return Some(address.clone());
     }

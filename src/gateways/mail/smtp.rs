@@ -222,6 +222,17 @@ mod tests {
         server.seen(|seen| assert!(seen.commands.iter().all(|line| line.starts_with("EHLO")), "{:?}", seen.commands));
     }
 
+    #[tokio::test]
+    async fn a_server_without_tls_gets_nothing_where_tls_was_asked_for() {
+        let server = Server::start(&[]).await;
+        let url = format!("smtps://shop:hunter2@{}", server.address);
+        let smtp = Smtp::new(SmtpOptions { url, head: head(), call_time: Duration::from_secs(5) }).expect("an address");
+        let fault = smtp.send(mail("x")).await.expect_err("it speaks no TLS");
+        assert!(fault.retryable && !fault.detail.contains("hunter2"), "{fault}");
+        server
+            .seen(|seen| assert!(seen.messages.is_empty() && !seen.commands.iter().any(|line| line.contains("AUTH"))));
+    }
+
     #[test]
     fn only_this_machine_is_spoken_to_in_plain_text() {
         let table = [

@@ -45,8 +45,8 @@ impl Mailer for Moody {
             "later" => Err(MailFault::later("451")),
             "third" if tries < 3 => Err(MailFault::later("451")),
             "silent" => {
-                tokio::time::sleep(limits::MAIL_CALL).await;
-                Err(MailFault::later("silence"))
+                let silence = tokio::time::timeout(limits::MAIL_CALL, std::future::pending());
+                silence.await.unwrap_or_else(|_| Err(MailFault::later("silence")))
             }
             "stuck" => std::future::pending().await,
             _ => Ok(()),
