@@ -371,7 +371,7 @@ mod tests {
             ("0123456789".repeat(3), 30),
             ("a".repeat(128), limits::GUESSED_CHARS),
             ("푸른하늘".repeat(20), 3 * limits::GUESSED_CHARS),
-            (all_signs, 11),
+            (all_signs, 12),
         ];
         for (password, bytes) in table {
             let searched = searched(&password);
