@@ -40,10 +40,10 @@ impl Letterhead {
         Some(Self { from: Mailbox::new(name, in_ascii(&email)?), clock, entropy })
     }
 
-    /// A name of now for whatever is sorted by time: the moment, and what keeps two of one moment apart.
-    pub(super) fn name(&self) -> String {
+    /// A name for a letter of now: the moment first, so that names sort by it; `number` keeps those of one moment in order.
+    pub(super) fn name(&self, number: u32) -> String {
         let moment = self.clock.wall().to_string().replace([':', '-', '.'], "");
-        format!("{moment}-{}", self.entropy.hash16())
+        format!("{moment}-{number:06}-{}", self.entropy.hash16())
     }
 
     pub(super) fn write(&self, mail: &Mail) -> Result<Letter, MailFault> {

@@ -29,11 +29,13 @@ async fn each_mail_is_a_file_of_its_own_and_of_its_owner() {
     let directory = directory(&home);
     let files = Files::open(directory.clone(), head()).expect("made");
     files.send(mail("코드가 왔습니다")).await.expect("written");
-    files.send(mail("second")).await.expect("written");
+    for subject in ["second", "third", "fourth"] {
+        files.send(mail(subject)).await.expect("written");
+    }
     let names = names(&directory);
-    assert_eq!(names.len(), 2);
+    assert_eq!(names.len(), 4);
     assert_eq!(mode(&directory), 0o700);
-    for (name, subject) in names.iter().zip(["코드가 왔습니다", "second"]) {
+    for (name, subject) in names.iter().zip(["코드가 왔습니다", "second", "third", "fourth"]) {
         let path = directory.join(name);
         assert!(name.ends_with(".eml") && mode(&path) == 0o600, "{name}");
         let message = std::fs::read_to_string(path).expect("a mail");

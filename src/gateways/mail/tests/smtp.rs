@@ -71,9 +71,9 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_not() {
 
 #[tokio::test]
 async fn a_silent_server_costs_the_time_of_one_call_and_no_other_mail() {
-    for at in ["CONNECT", "EHLO", "MAIL", "DATA", "."] {
+    let rounds = ["CONNECT", "EHLO", "MAIL", "DATA", "."].map(|at| async move {
         let server = Server::start(&[(at, SILENCE)]).await;
-        let client = server.client_within(Duration::from_millis(300));
+        let client = server.client_within(Duration::from_secs(2));
         let fault = client.send(mail("one")).await.expect_err(at);
         assert!(fault.retryable && fault.detail.contains("no answer"), "{at}: {fault}");
         client.send(mail("two")).await.expect("a connection of its own");
@@ -81,7 +81,8 @@ async fn a_silent_server_costs_the_time_of_one_call_and_no_other_mail() {
             let last = seen.messages.last().expect("one");
             assert_eq!((seen.connections, header(last, "Subject").as_str()), (2, "two"), "{at}");
         });
-    }
+    });
+    futures::future::join_all(rounds).await;
 }
 
 #[tokio::test]
