@@ -307,8 +307,10 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 pub const PASSWORD_CHARS: usize = 128;
 /// Bytes of a text that can be a password at all: before it is normalised, a character may be several.
 pub const PASSWORD_BYTES: usize = 4 << 10;
-/// Characters of a password that are searched for what people guess first: the search takes longer than they are many.
-pub const GUESSED_CHARS: usize = 40;
+/// Characters of a password that are searched for what people guess first, and ways to read signs as letters (`4` and `@`
+/// as `a`) that are tried: the search takes longer than they are many.
+pub const GUESSED_CHARS: usize = 32;
+pub const GUESSED_READINGS: usize = 64;
 /// Words about a person that must not be all of a password.
 pub const GUESSED_WORDS: usize = 32;
 /// Argon2id: memory of one hash in KiB, passes over it, lanes.
@@ -321,6 +323,8 @@ pub const HASH_LANES_MAX: u32 = 4;
 /// Passwords hashed at once, each in a memory of its own that is kept, and those that wait for it.
 pub const HASHES_AT_ONCE: usize = 2;
 pub const HASHES_WAITING: usize = 512;
+/// Such a memory is given back when nobody has hashed for so long.
+pub const HASH_MEMORY_IDLE: Duration = Duration::from_secs(60);
 /// How much the threads that hash give way to those that sell.
 pub const HASH_NICENESS: i32 = 5;
 /// Steps of 30 s that a second factor may be off, before and after.

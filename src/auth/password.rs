@@ -1,12 +1,12 @@
 //! Is this the password? The policy for new ones, and Argon2id, bounded so that logins cannot take the node's memory.
 //!
-//! Two threads hash, each in one block of memory that it keeps, and give way to the threads that sell. Whoever stops
+//! Two threads hash, each in one block of memory of its own, and give way to the threads that sell. Whoever stops
 //! waiting frees nothing and costs nothing: work that has begun ends on its own thread, work that has not is skipped.
 //! Whose password it is, and how often somebody tried, is not known here.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -42,6 +42,11 @@ const GUESSED_FIRST: &[&str] = &[
     "대한민국",
     "onsale",
 ];
+
+/// Signs that stand for one letter each: a, c, g, i, l, s, t.
+const SIGNS: [&str; 7] = ["4@", "({[<", "69", "1!|", "1|7", "$5", "+7"];
+/// Those that stand for more than one.
+const AMBIGUOUS_SIGNS: &str = "1|7";
 
 /// A password as somebody typed it, in one normal form. Not to be printed, and not to be kept.
 #[derive(Clone)]
@@ -89,11 +94,9 @@ impl Password {
     }
 
     fn is_guessed(&self, about: &[&str]) -> bool {
-        // The beginning is enough: what follows can only make it harder to guess.
-        let start: String = self.0.chars().take(limits::GUESSED_CHARS).collect();
         let own = words(about);
         let known: Vec<&str> = own.iter().map(String::as_str).chain(GUESSED_FIRST.iter().copied()).collect();
-        zxcvbn(&start, &known).score() < Score::Two
+        zxcvbn(searched(&self.0), &known).score() < Score::Two
     }
 }
 
@@ -101,6 +104,27 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
     }
+}
+
+/// The beginning, which is enough: what follows can only make it harder to guess. Shorter where so many signs stand for
+/// letters that all ways to read them would take a second.
+fn searched(password: &str) -> &str {
+    let mut end = 0;
+    for (at, character) in password.char_indices().take(limits::GUESSED_CHARS) {
+        let next = at + character.len_utf8();
+        if readings(&password[..next]) > limits::GUESSED_READINGS {
+            break;
+        }
+        end = next;
+    }
+    &password[..end]
+}
+
+/// How many ways there are, at most, to read signs as letters.
+fn readings(text: &str) -> usize {
+    let present = |signs: &str| signs.chars().filter(|sign| text.contains(*sign)).count();
+    let letters: usize = SIGNS.iter().map(|signs| present(signs).max(1)).product();
+    letters << present(AMBIGUOUS_SIGNS)
 }
 
 /// What is known of a person, whole and in parts: `kim.minsu@example.com` has `kim`, `minsu` and `kimminsu`.
@@ -199,12 +223,19 @@ pub fn outdated(phc: &str) -> bool {
 fn hash_for_all(jobs: &Mutex<Receiver<Job>>) {
     // A system that allows no such thing hashes at the common priority.
     let _unchanged = rustix::process::setpriority_process(None, limits::HASH_NICENESS);
-    // Made with the first password, and kept: 19 MiB that come and go would leave holes.
+    // Made with the first password and used for the next ones: 19 MiB that come and go with each would leave holes.
     let mut memory = Vec::new();
     loop {
         // One thread waits for work, the other for its turn to wait.
-        let job = jobs.lock().recv();
-        let Ok(job) = job else { return };
+        let job = jobs.lock().recv_timeout(limits::HASH_MEMORY_IDLE);
+        let job = match job {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                memory = Vec::new();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
         if ended.is_err() {
             tracing::error!("hashing a password panicked");
@@ -328,6 +359,24 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(Password::new(text, &about).map(drop), expected, "{text}");
+        }
+    }
+
+    /// What costs a second to judge is not judged whole.
+    #[test]
+    fn the_search_is_bounded() {
+        let all_signs = "4@8({[<369!1|7$50%2+".repeat(6);
+        let table = [
+            ("v9#kZ!xq".to_owned(), 8),
+            ("0123456789".repeat(3), 30),
+            ("a".repeat(128), limits::GUESSED_CHARS),
+            ("푸른하늘".repeat(20), 3 * limits::GUESSED_CHARS),
+            (all_signs, 12),
+        ];
+        for (password, bytes) in table {
+            let searched = searched(&password);
+            assert!(readings(searched) <= limits::GUESSED_READINGS);
+            assert_eq!(searched.len(), bytes, "{password}");
         }
     }
 

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Letterhead, Mail, MailFault, Mailer};
 use crate::limits;
@@ -19,6 +20,7 @@ const PARTIAL: &str = "part";
 pub struct Files {
     directory: PathBuf,
     head: Letterhead,
+    written: AtomicU32,
 }
 
 impl Files {
@@ -31,7 +33,7 @@ impl Files {
             std::fs::remove_file(partial)?;
         }
         tracing::info!(directory = %directory.display(), "no mail server is configured (mail.url): mails are written as files");
-        Ok(Self { directory, head })
+        Ok(Self { directory, head, written: AtomicU32::new(0) })
     }
 }
 
@@ -39,7 +41,8 @@ impl Files {
 impl Mailer for Files {
     async fn send(&self, mail: Mail) -> Result<(), MailFault> {
         let letter = self.head.write(&mail)?;
-        let (directory, name) = (self.directory.clone(), self.head.name());
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let (directory, name) = (self.directory.clone(), self.head.name(number));
         let written = tokio::task::spawn_blocking(move || keep(&directory, &name, &letter.bytes)).await;
         let written = written.map_err(|_| MailFault::later("writing a file ended in a panic"))?;
         written.map_err(|error| MailFault::later(format!("the file cannot be written: {error}")))

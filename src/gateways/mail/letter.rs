@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use lettre::Address;
 use lettre::address::Envelope;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 
 use super::{Mail, MailFault};
@@ -40,10 +40,10 @@ impl Letterhead {
         Some(Self { from: Mailbox::new(name, in_ascii(&email)?), clock, entropy })
     }
 
-    /// A name of now for whatever is sorted by time: the moment, and what keeps two of one moment apart.
-    pub(super) fn name(&self) -> String {
+    /// A name for a letter of now: the moment first, so that names sort by it; `number` keeps those of one moment in order.
+    pub(super) fn name(&self, number: u32) -> String {
         let moment = self.clock.wall().to_string().replace([':', '-', '.'], "");
-        format!("{moment}-{}", self.entropy.hash16())
+        format!("{moment}-{number:06}-{}", self.entropy.hash16())
     }
 
     pub(super) fn write(&self, mail: &Mail) -> Result<Letter, MailFault> {
@@ -65,8 +65,10 @@ impl Letterhead {
             .message_id(Some(id))
             // Nobody's holiday notice answers to a machine.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
-            .body(mail.text.clone())
+            // Lines end in one way only, so that no server sees an end where another sees none.
+            .body(mail.text.replace('\r', ""))
             .map_err(|_| MailFault::never("the message cannot be written"))?;
         Ok(Letter { envelope: message.envelope().clone(), bytes: message.formatted() })
     }
@@ -80,6 +82,10 @@ impl fmt::Debug for Letterhead {
 
 /// The same address with its domain as DNS knows it, so that servers without SMTPUTF8 take it.
 fn in_ascii(address: &Address) -> Option<Address> {
+    let odd = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '-' && c != '.';
+    if address.domain().contains(odd) {
+        return None;
+    }
     if address.domain().is_ascii() {
         return Some(address.clone());
     }

@@ -203,3 +203,57 @@ fn described(error: &SmtpError) -> String {
         _ => "the conversation with the mail server broke off".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateways::mail::tests::{Server, head, mail};
+
+    #[tokio::test]
+    async fn without_encryption_another_machine_gets_neither_password_nor_mail() {
+        let server = Server::start(&[]).await;
+        let url = "smtp://shop:hunter2@mail.example.com".to_owned();
+        let options = SmtpOptions { url, head: head(), call_time: Duration::from_secs(5) };
+        let mut smtp = Smtp::new(options).expect("an address");
+        assert_eq!(smtp.server.port, PORT_STARTTLS);
+        (smtp.server.host, smtp.server.port) = ("127.0.0.1".to_owned(), server.address.port());
+        let fault = smtp.send(mail("x")).await.expect_err("it offers no STARTTLS");
+        assert!(fault.detail.contains("STARTTLS"), "{fault}");
+        server.seen(|seen| assert!(seen.commands.iter().all(|line| line.starts_with("EHLO")), "{:?}", seen.commands));
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_gets_nothing_where_tls_was_asked_for() {
+        let server = Server::start(&[]).await;
+        let url = format!("smtps://shop:hunter2@{}", server.address);
+        let smtp = Smtp::new(SmtpOptions { url, head: head(), call_time: Duration::from_secs(5) }).expect("an address");
+        let fault = smtp.send(mail("x")).await.expect_err("it speaks no TLS");
+        assert!(fault.retryable && !fault.detail.contains("hunter2"), "{fault}");
+        server
+            .seen(|seen| assert!(seen.messages.is_empty() && !seen.commands.iter().any(|line| line.contains("AUTH"))));
+    }
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_plain_text() {
+        let table = [
+            ("smtp://localhost", "plain"),
+            ("smtp://127.0.0.1", "plain"),
+            ("smtp://[::1]", "plain"),
+            ("smtp://127.0.0.1.example.com", "starttls"),
+            ("smtp://10.0.0.1", "starttls"),
+            ("smtp://mail.example.com", "starttls"),
+            ("smtps://localhost", "tls"),
+            ("smtps://mail.example.com", "tls"),
+        ];
+        for (url, expected) in table {
+            let server = super::Server::read(url).expect(url);
+            let got = match server.security {
+                Security::Tls(_) => "tls",
+                Security::StartTls(_) => "starttls",
+                Security::Plain => "plain",
+            };
+            assert_eq!(got, expected, "{url}");
+            assert_eq!(server.port, if expected == "tls" { PORT_TLS } else { PORT_STARTTLS });
+        }
+    }
+}
