@@ -8,6 +8,7 @@ mod devices;
 mod guard;
 mod health;
 mod keys;
+mod mail;
 mod payments;
 mod watchers;
 
@@ -47,8 +48,10 @@ use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
+use accounts::Around;
 use health::{Gauges, Health};
 pub use keys::{chosen_keys, keys, make_data_directory};
+pub use mail::mailer;
 pub use payments::payments;
 use watchers::Streams;
 
@@ -158,7 +161,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     let cabinet = accounts::cabinet(config).await?;
     let devices = devices::devices(devices::Around {
-        cabinet,
+        cabinet: cabinet.clone(),
         keys: &keys,
         revoked: revoked.clone(),
         clock: clock.clone(),
@@ -191,6 +194,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         watching.spawn(shared.keep(stop.clone()));
     }
     let guard = guard::guard(config, clock.clone(), shared)?;
+    let accounts = accounts::accounts(Around {
+        config,
+        cabinet,
+        keys: &keys,
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        stop: &stop,
+        tracker: &watching,
+    })?;
     let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {
@@ -202,6 +215,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     };
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
+        accounts,
         devices,
         dispatch: dispatch.clone(),
         hub: hub.clone(),

@@ -13,10 +13,12 @@ use toml::{Table, Value};
 
 use self::edge::networks;
 pub use self::edge::{Cors, Forwarding, Limits, Rate};
+pub use self::mail::Mail;
 pub use self::sse::Sse;
 use crate::limits;
 
 mod edge;
+mod mail;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -41,6 +43,7 @@ pub struct Config {
     pub redis: Redis,
     pub projections: Projections,
     pub psp: Psp,
+    pub mail: Mail,
     pub log: Log,
     pub auth: Auth,
     pub sse: Sse,

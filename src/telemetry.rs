@@ -55,12 +55,14 @@ metrics_table! {
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines that had come and were handed to their actors.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";
+    SECURITY_EVENTS = "onsale_security_events_total", Counter, Count, "What happened to accounts, by `kind` (signed-in, sign-in-failed, password-reset, refresh-token-reused …).";
     LEASE_RENEWALS = "onsale_lease_renewals_total", Counter, Count, "Heartbeats by `result` (ok, failed).";
     PAYMENTS = "onsale_payments_total", Counter, Count, "Payments settled with the provider, by `outcome` (captured, declined, late: money that came for something gone).";
     REFUNDS = "onsale_refunds_total", Counter, Count, "Refunds settled with the provider, by `outcome` (refunded, refused).";
     PSP_UNKNOWN = "onsale_psp_unknown_total", Counter, Count, "Answers of the payment provider that said neither yes nor no, by `call` and `reason`.";
     REVIEWS = "onsale_reviews_opened_total", Counter, Count, "Payments and refunds that people have to look at. Page on it.";
     PROCESSES = "onsale_processes", Gauge, Count, "Streams that wait for the world outside and are being worked on.";
+    MAILS = "onsale_mails_total", Counter, Count, "Mails by `result` (sent; deferred: tried again later; refused: for good; expired: tried too often; full: not taken; left: the node stopped).";
     REVOCATIONS_AGE = "onsale_revocations_age_seconds", Gauge, Seconds, "How old this node's list of revoked credentials is. Page on it beyond a minute.";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";

@@ -1,8 +1,17 @@
-//! Where are the accounts of this log? Beside the log.
+//! Where are the accounts of this log, and who sends their mails? Beside the log, and as the operator chose.
 
-use super::{StartError, target};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{StartError, mailer, target};
 use crate::accounts::store::{self, Place, SharedCabinet};
+use crate::accounts::{Accounts, Parts};
+use crate::auth::{Keys, Passwords, Revoked, Seal, Secret, Signer};
+use crate::clock::{Clock, Entropy};
 use crate::config::Config;
+use crate::gateways::mail::Post;
 use crate::journal::open::Target;
 use crate::journal::postgres;
 
@@ -13,4 +22,35 @@ pub async fn cabinet(config: &Config) -> Result<SharedCabinet, StartError> {
         Target::Postgres { url } => Place::Database(Box::new(postgres::options(&url)?)),
     };
     Ok(store::open(place).await?)
+}
+
+/// What accounts need of a node.
+pub struct Around<'a> {
+    pub config: &'a Config,
+    pub cabinet: SharedCabinet,
+    pub keys: &'a Keys,
+    pub revoked: Revoked,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+    pub stop: &'a CancellationToken,
+    pub tracker: &'a TaskTracker,
+}
+
+pub fn accounts(around: Around<'_>) -> Result<Accounts, StartError> {
+    let Around { config, cabinet, keys, revoked, clock, entropy, stop, tracker } = around;
+    let previous: Vec<[u8; 32]> = keys.seal.previous().iter().map(Secret::sealing).collect();
+    let mailer = mailer(config, clock.clone(), entropy.clone())?;
+    let accounts = Accounts::new(Parts {
+        cabinet,
+        passwords: Passwords::new(entropy.clone()),
+        seal: Seal::new(&keys.seal.current().sealing(), &previous),
+        signer: Signer::new(&keys.access),
+        revoked,
+        post: Post::start(mailer, stop.clone(), tracker),
+        clock,
+        entropy,
+        tracker: tracker.clone(),
+    });
+    tracker.spawn(accounts.clone().keep_tidy(stop.clone()));
+    Ok(accounts)
 }

@@ -12,7 +12,7 @@ use http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::accounts::DeviceError;
+use crate::accounts::{AccountError, Denied, DeviceError};
 use crate::actors::CommandError;
 use crate::auth::TokenError;
 use crate::domain::Refusal;
@@ -65,6 +65,9 @@ codes! {
     KeyRequired "idempotency-key-required" 400 "Idempotency-Key required" "Send an Idempotency-Key, so that a repetition of this request can be told from a second wish.";
     Unauthorized "unauthorized" 401 "Not signed in" "Send a valid access token: `Authorization: Bearer <token>`.";
     TicketInvalid "ticket-invalid" 401 "Stream ticket not valid" "The ticket is not ours, for another path, or too old. Get a new one with POST /v1/stream-tickets.";
+    InvalidCredentials "invalid-credentials" 401 "Not signed in" "The e-mail address, the password or the code is wrong, or there were too many failures. A mail says how to unlock an account.";
+    TotpRequired "totp-required" 401 "A second factor is required" "Send `totp` along: six digits of the app, or a recovery code.";
+    RefreshInvalid "refresh-token-invalid" 401 "Refresh token not valid" "It was used before, its session is over, or it is not ours. Sign in again.";
     PaymentDeclined "payment-declined" 402 "The payment was declined" "`psp_code` is the payment provider's word. Seats are held until `hold_expires_at`; `attempts_left` more payments may be tried.";
     SecondFactorRequired "second-factor-required" 403 "A second factor is required" "Set one up with POST /v1/auth/totp/enrol and confirm it, then sign in with it. Admins need it for everything but their own account, sellers to create shows and performances.";
     RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
@@ -94,16 +97,23 @@ codes! {
     AlreadyCancelled "already-cancelled" 409 "Already cancelled" "Nothing is left of this payment.";
     TooManyTokens "too-many-tokens" 409 "The store has as many tokens as it may" "`limit` is how many. Delete one that no device uses any more.";
     StoreFull "store-full" 409 "The store is full" "The store has recorded as many payments as it can remember.";
+    TotpEnrolled "totp-already-enrolled" 409 "A second factor is set up" "Give up the one that there is before setting up another.";
+    TotpMissing "totp-not-enrolled" 409 "No second factor is set up" "Begin with POST /v1/auth/totp/enrol.";
+    TotpNeeded "totp-needed" 409 "This role needs its second factor" "Sellers and admins cannot do without.";
+    AlreadySeller "already-seller" 409 "Nothing to apply for" "Only members become sellers.";
+    NotApplied "not-applied" 409 "Nobody has applied" "The account has not applied to become a seller.";
     KeyInUse "idempotency-key-in-use" 409 "The same request is still running" "Wait as long as Retry-After says and send it again.";
     BodyTooLarge "body-too-large" 413 "The body is too large" "A body may have 64 KiB, a venue 2 MiB.";
     UnsupportedMediaType "unsupported-media-type" 415 "Not JSON" "Send the body with `Content-Type: application/json`.";
     InvalidValue "invalid-value" 422 "A value without meaning" "`errors` names each value by its JSON pointer and says what is wrong with it.";
+    CodeInvalid "code-invalid" 422 "The code is not valid" "It is wrong, was used, is too old, or was tried too often. Ask for another one.";
     NotAvailable "not-available" 422 "Not available yet" "The contract has this member, but this version of the server does not.";
     KeyReused "idempotency-key-reused" 422 "Idempotency-Key used before" "The same key came before with another body. Use a fresh key for another wish.";
     TooManySeats "too-many-seats" 422 "Too many seats" "`limit` is how many seats one order may have here.";
     AmountMismatch "amount-mismatch" 422 "Another amount is to be paid" "`expected` is the order's amount. Nothing was taken.";
     PaymentTooOld "payment-too-old" 422 "The payment is too old" "`oldest` is the earliest `paid_at` that the store still takes.";
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
+    TooManyFailures "too-many-failures" 429 "Too many failures" "There were too many failures to sign in from this address. Try again after Retry-After.";
     RateLimited "rate-limited" 429 "Too many requests" "`per` says whether this account or this address asks too often, `limit` names the limit. Nothing was done. Try again after Retry-After; RateLimit says on other answers what is left.";
     TooManyStreams "too-many-streams" 429 "Too many open streams" "This account or this address (`per` says which) has as many open streams as it may. Close one, or try again after Retry-After.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
@@ -347,6 +357,35 @@ impl From<CommandError> for Problem {
     }
 }
 
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let denied = match error {
+            AccountError::Failed(fault) => return fault.into(),
+            AccountError::Denied(denied) => denied,
+        };
+        let detail = denied.to_string();
+        let no = |code| Self::new(code, detail);
+        match denied {
+            Denied::InvalidCredentials => no(Code::InvalidCredentials).challenged(),
+            Denied::TotpRequired => no(Code::TotpRequired).challenged(),
+            Denied::RefreshInvalid => no(Code::RefreshInvalid).challenged(),
+            Denied::CodeInvalid => no(Code::CodeInvalid),
+            Denied::TooManyFailures { wait } => no(Code::TooManyFailures).retry(wait),
+            Denied::Invalid(values) => {
+                let invalid = |v: crate::accounts::Invalid| Invalid { pointer: v.pointer.into(), detail: v.detail };
+                Self::invalid(&values.into_iter().map(invalid).collect::<Vec<_>>())
+            }
+            Denied::AlreadyEnrolled => no(Code::TotpEnrolled),
+            Denied::NotEnrolled => no(Code::TotpMissing),
+            Denied::FactorNeeded => no(Code::TotpNeeded),
+            Denied::NotFound => Self::not_found(),
+            Denied::AlreadySeller => no(Code::AlreadySeller),
+            Denied::NotApplied => no(Code::NotApplied),
+            Denied::KeyReused => no(Code::KeyReused),
+        }
+    }
+}
+
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         Self::unauthorized(match error {
@@ -379,99 +418,4 @@ pub fn not_watched(error: WatchError) -> Option<Problem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::{Partition, Position, SeatId};
-    use crate::money::Amount;
-    use crate::timestamp::Timestamp;
-
-    fn answer(problem: Problem) -> (u16, Value) {
-        let body = serde_json::from_slice(&problem.body("r-1")).expect("a problem is JSON");
-        (problem.into_response().status().as_u16(), body)
-    }
-
-    #[test]
-    fn codes_are_unique_and_explained() {
-        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.name()).collect();
-        assert_eq!(names.len(), Code::ALL.len());
-        for code in Code::ALL {
-            assert!((400..600).contains(&code.status()), "{code:?}");
-            assert!(code.help().len() > 10 && !code.title().is_empty(), "{code:?}");
-            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code:?}");
-        }
-    }
-
-    #[test]
-    fn refusals_have_the_codes_of_the_contract() {
-        let (at, opens_at) = (Timestamp(0), Timestamp(1));
-        let seats = vec![SeatId::new("A-1-1")];
-        let table = [
-            (Refusal::NotFound, 404, "not-found", None),
-            (Refusal::InvalidValue { pointer: "/a".into(), detail: "b".into() }, 422, "invalid-value", None),
-            (Refusal::KeyReused, 422, "idempotency-key-reused", None),
-            (Refusal::KeyRequired, 400, "idempotency-key-required", None),
-            (Refusal::SeatUnavailable { seats }, 409, "seat-unavailable", Some(("seats", json!(["A-1-1"])))),
-            (
-                Refusal::SaleNotOpen { opens_at, at },
-                409,
-                "sale-not-open",
-                Some(("at", json!("1970-01-01T00:00:00.000Z"))),
-            ),
-            (Refusal::SaleClosed, 409, "sale-closed", None),
-            (Refusal::SalePaused, 409, "sale-paused", None),
-            (Refusal::TooManySeats { limit: 4 }, 422, "too-many-seats", Some(("limit", json!(4)))),
-            (
-                Refusal::OrderNotCancellable { status: "expired" },
-                409,
-                "order-not-cancellable",
-                Some(("status", json!(409))),
-            ),
-            (Refusal::CouponSoldOut, 409, "coupon-sold-out", None),
-            (Refusal::CouponAlreadyIssued { serial: 7 }, 409, "coupon-already-issued", Some(("serial", json!(7)))),
-            (Refusal::CouponNotOpen { opens_at, at }, 409, "coupon-not-open", Some(("opens_at", json!(opens_at)))),
-            (Refusal::CouponClosed, 409, "coupon-closed", None),
-            (Refusal::PaymentMismatch, 409, "payment-mismatch", None),
-            (Refusal::PaymentTooOld { oldest: at }, 422, "payment-too-old", None),
-            (Refusal::AlreadyCancelled, 409, "already-cancelled", None),
-            (Refusal::AmountExceedsRemaining { remaining: Amount::ZERO }, 422, "amount-exceeds-remaining", None),
-            (Refusal::StoreFull, 409, "store-full", None),
-        ];
-        for (refusal, status, code, member) in table {
-            assert_eq!(refusal.code(), code, "counted under the name that clients see");
-            let (got, body) = answer(refusal.into());
-            assert_eq!((got, &body["code"], &body["status"]), (status, &json!(code), &json!(status)), "{body}");
-            assert_eq!(body["type"], json!(format!("urn:onsale:problem:{code}")));
-            assert_eq!(body["request_id"], json!("r-1"));
-            if let Some((name, value)) = member {
-                assert_eq!(body[name], value, "{body}");
-            }
-        }
-    }
-
-    #[test]
-    fn faults_say_whether_it_may_have_happened_and_nothing_internal() {
-        let marker = "select * from log.events";
-        let place = (Partition(1), Position(2));
-        let table = [
-            (Fault::Overloaded { retry_after: Duration::from_millis(200) }, 503, "overloaded", true),
-            (Fault::unavailable(marker), 503, "unavailable", true),
-            (Fault::Superseded, 503, "unavailable", true),
-            (Fault::NotOwner { partition: place.0 }, 503, "not-owner", true),
-            (Fault::UnknownOutcome, 503, "outcome-unknown", true),
-            (Fault::Damaged { partition: place.0, position: place.1, detail: marker.into() }, 500, "internal", false),
-            (Fault::Rejected { detail: marker.into() }, 500, "internal", false),
-            (Fault::internal(marker), 500, "internal", false),
-        ];
-        for (fault, status, code, retry) in table {
-            let unknown = fault == Fault::UnknownOutcome;
-            let problem = Problem::from(fault);
-            let (got, body) = answer(problem.clone());
-            assert_eq!((got, &body["code"]), (status, &json!(code)));
-            assert_eq!(body["outcome"] == json!("unknown"), unknown);
-            assert!(!body.to_string().contains(marker), "{body}");
-            let header = problem.into_response().headers().get(RETRY_AFTER).cloned();
-            assert_eq!(header.is_some(), retry, "{code}");
-            assert!(header.is_none_or(|value| value == "1"));
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ pub mod streams;
 
 mod accounts;
 mod admin;
+mod auth;
 mod client;
 mod coupons;
 mod document;
@@ -26,6 +27,7 @@ pub mod qr;
 mod rankings;
 mod reviews;
 mod seats;
+mod sellers;
 mod shows;
 mod state;
 mod store_tokens;
@@ -105,7 +107,24 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(store_tokens::give, store_tokens::list))
         .routes(routes!(store_tokens::delete))
         .routes(routes!(streams::issue_ticket))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::create))
+        .routes(routes!(accounts::verify))
+        .routes(routes!(accounts::me, accounts::change, accounts::erase))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::logout_all))
+        .routes(routes!(auth::forgot))
+        .routes(routes!(auth::reset))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::enrol))
+        .routes(routes!(auth::confirm))
+        .routes(routes!(auth::disable))
+        .routes(routes!(auth::unlock))
+        .routes(routes!(sellers::apply))
+        .routes(routes!(sellers::applications))
+        .routes(routes!(sellers::approve))
+        .routes(routes!(sellers::security))
         .routes(routes!(gate::keys))
         .routes(routes!(rankings::sold_out))
         .routes(routes!(rankings::sold_out_events))

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge::Guard;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
-use crate::accounts::Devices;
+use crate::accounts::{Accounts, Devices};
 use crate::actors::Dispatch;
 use crate::auth::{Keys, Revoked, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
@@ -21,6 +21,7 @@ use crate::sagas::Processes;
 
 /// What `app` hands over.
 pub struct Handles {
+    pub accounts: Accounts,
     pub devices: Devices,
     pub dispatch: Dispatch,
     pub hub: Hub,
@@ -73,6 +74,7 @@ macro_rules! handles {
 }
 
 handles! {
+    Accounts = handles.accounts;
     Devices = handles.devices;
     Dispatch = handles.dispatch;
     Hub = handles.hub;

@@ -3,7 +3,6 @@
 //! The table below is the authorisation of the product: a route without a line in it fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,128 +11,19 @@ use axum::response::Response;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use self::handles::{handles, keys};
 use super::error::Code;
-use super::ops::{Check, Readiness};
-use super::{Handles, router, table};
-use crate::accounts::{self, DeviceParts, Devices};
-use crate::actors::{Engine, Setup};
-use crate::auth::{DeviceSigner, Keys, Principal, Revoked, Role, Signer, Tickets};
-use crate::clock::{Clock, Entropy, SystemClock};
-use crate::fault::Fault;
-use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
-use crate::journal::SharedJournal;
-use crate::journal::memory::MemoryJournal;
-use crate::journal::open::Target;
-use crate::live::{CouponTaskView, Hub, HubParts, OrderView, TaskLookup};
-use crate::projections::ROSTER;
-use crate::projections::runner::{self, Runner};
-use crate::projections::store;
-use crate::sagas::{self, Processes};
+use super::{router, table};
+use crate::auth::{Principal, Revoked, Role, Signer, Tickets};
+use crate::clock::{Clock, SystemClock};
+use crate::ids::{AccountId, StoreId};
+use crate::live::{CouponTaskView, OrderView};
 
 mod credentials;
 mod edge;
-
-struct Nowhere;
-
-#[async_trait::async_trait]
-impl TaskLookup for Nowhere {
-    async fn version_of(&self, _task: &TaskId) -> Result<Option<Version>, Fault> {
-        Ok(None)
-    }
-}
-
-struct Half;
-
-impl Readiness for Half {
-    fn checks(&self) -> Vec<Check> {
-        let check = |name, ok| Check { name, ok, detail: String::new() };
-        vec![check("log", true), check("partitions", false)]
-    }
-}
-
-fn keys() -> Keys {
-    Keys::random(&Entropy::seeded(11))
-}
-
-async fn handles() -> Handles {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy = Entropy::seeded(12);
-    let journal: SharedJournal = Arc::new(MemoryJournal::new(4, clock.clone()));
-    let node = NodeId::new("test");
-    let claim = journal.claim(&node).await.expect("nobody else is here");
-    let setup = Setup {
-        journal: journal.clone(),
-        claim,
-        claimed_at: clock.elapsed(),
-        node,
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        sabotage: None,
-    };
-    let engine = Engine::start(setup).await.expect("an empty log");
-    let hub = Hub::new(HubParts {
-        follow: engine.follow(),
-        journal: journal.clone(),
-        lookup: Arc::new(Nowhere),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        stop: CancellationToken::new(),
-        tracker: TaskTracker::new(),
-    });
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
-    let (readiness, stopping) = (Arc::new(Half), CancellationToken::new());
-    // Kept by the process: the files are in use as long as the tasks of the runner are.
-    let dir = tempfile::tempdir().expect("a directory").keep();
-    let runner = Runner::start(runner::Parts {
-        store: store::open(&Target::Sqlite { dir }).await.expect("a store"),
-        journal: journal.clone(),
-        follow: engine.follow(),
-        clock: clock.clone(),
-        stop: stopping.clone(),
-        tracker: TaskTracker::new(),
-        roster: ROSTER,
-        keeping: runner::Keeping::Ours,
-    });
-    let processes = Processes::start(sagas::Parts {
-        dispatch: engine.dispatch(),
-        journal: journal.clone(),
-        payments: None,
-        entropy: entropy.clone(),
-        patience: std::time::Duration::from_secs(60),
-        stop: stopping.clone(),
-        tracker: TaskTracker::new(),
-    });
-    let revoked = Revoked::default();
-    let dir = tempfile::tempdir().expect("a directory").keep();
-    let devices = Devices::new(DeviceParts {
-        cabinet: accounts::store::open(accounts::store::Place::File(dir)).await.expect("a cabinet"),
-        signer: DeviceSigner::new(&keys().device),
-        revoked: revoked.clone(),
-        clock: clock.clone(),
-        tracker: TaskTracker::new(),
-    });
-    Handles {
-        devices,
-        dispatch: engine.dispatch(),
-        hub,
-        runner,
-        processes,
-        journal,
-        keys: keys(),
-        revoked,
-        clock,
-        entropy,
-        readiness,
-        metrics,
-        stopping,
-        guard: Arc::new(edge::open()),
-        follows: false,
-    }
-}
+mod handles;
 
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
 const HASH: &str = "0123456789abcdef0123456789abcdef";
@@ -218,6 +108,25 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("GET", "/v1/ticket-keys", "*"),
     ("POST", "/v1/stream-tickets", "mscapd"),
     ("GET", "/v1/accounts/me", "mscapd"),
+    ("PATCH", "/v1/accounts/me", "msca"),
+    ("DELETE", "/v1/accounts/me", "msca"),
+    ("POST", "/v1/accounts", "*"),
+    ("POST", "/v1/accounts/verify", "*"),
+    ("POST", "/v1/auth/login", "*"),
+    ("POST", "/v1/auth/refresh", "*"),
+    ("POST", "/v1/auth/logout", "msca"),
+    ("POST", "/v1/auth/logout-all", "msca"),
+    ("POST", "/v1/auth/password/forgot", "*"),
+    ("POST", "/v1/auth/password/reset", "*"),
+    ("POST", "/v1/auth/password/change", "msca"),
+    ("POST", "/v1/auth/totp/enrol", "msca"),
+    ("POST", "/v1/auth/totp/confirm", "msca"),
+    ("POST", "/v1/auth/totp/disable", "msca"),
+    ("POST", "/v1/auth/unlock", "*"),
+    ("POST", "/v1/sellers/apply", "m"),
+    ("GET", "/v1/admin/sellers", "a"),
+    ("POST", "/v1/admin/sellers/{id}/approve", "a"),
+    ("GET", "/v1/admin/security", "a"),
     ("GET", "/livez", "*"),
     ("GET", "/readyz", "*"),
     ("GET", "/metrics", "*"),
@@ -436,7 +345,7 @@ fn the_document_lists_the_members_of_the_contract() {
 #[test]
 fn views_write_what_the_document_says() {
     use crate::events::order::Placed;
-    use crate::ids::{Hash16, LogPosition, OrderId, Partition, PerformanceId, Position};
+    use crate::ids::{Hash16, LogPosition, OrderId, Partition, PerformanceId, Position, TaskId};
     use crate::money::{Amount, Currency};
     use crate::timestamp::Timestamp;
 

@@ -78,7 +78,7 @@ fn open_or_broken_files_are_refused_and_left_as_they_are() {
     let open = |place: &Place| place.open(Chosen::default());
     assert!(matches!(open(&place), Err(KeyError::TooOpen { .. })));
     let long = "0123456789abcdef".repeat(4);
-    let many = vec![long.as_str(); 6].join("\",\"");
+    let many = [long.as_str(); 6].join("\",\"");
     for junk in [
         String::new(),
         "{}".to_owned(),

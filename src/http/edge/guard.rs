@@ -107,6 +107,13 @@ impl Visit {
         Arc::new(Self { guard: guard.clone(), address, standing: Mutex::new(None) })
     }
 
+    /// The caller's address, unless it stands for many people or for none.
+    #[must_use]
+    pub fn one_client(&self) -> Option<IpAddr> {
+        let Choices { proxies, uncounted, .. } = &self.guard.choices;
+        self.address.filter(|address| !uncounted.contains(*address) && !proxies.contains(*address))
+    }
+
     /// Counts a request of that account.
     pub fn charge(&self, class: Class, account: &str) -> Result<(), Problem> {
         let judged = self.guard.choices.throttle.charge(class, account);

@@ -62,7 +62,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let by = By::<G>::from_request_parts(parts, state).await?;
+        let by = <By<G> as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         let key = idempotency_key(&parts.headers)?;
         if G::KEYED && key.is_none() {
             return Err(Problem::new(Code::KeyRequired, "this route needs an Idempotency-Key"));
@@ -76,12 +76,12 @@ where
     }
 }
 
-fn named(subject: &str, method: &str, path: &str, key: &str) -> CommandId {
+pub(super) fn named(subject: &str, method: &str, path: &str, key: &str) -> CommandId {
     Hash16::of("command", &[subject.as_bytes(), method.as_bytes(), path.as_bytes(), key.as_bytes()])
 }
 
 /// 1 to 255 visible ASCII characters; one pair of quotes around them is dropped, since RFC-minded clients send a string.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let junk = || Problem::new(Code::KeyInvalid, "an Idempotency-Key is 1 to 255 visible ASCII characters");
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };

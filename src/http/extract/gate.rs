@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use http::Method;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -65,7 +65,7 @@ gates! {
     Anyone: [Member, Seller, Counsellor, Admin, Pos, Display];
     /// Any token will do to be told whose it is.
     Oneself: [Member, Seller, Counsellor, Admin, Pos, Display] proven Nobody;
-    /// What people do with their own account.
+    /// Somebody with an account, whatever it may do besides.
     People: [Member, Seller, Counsellor, Admin] proven Nobody;
     Members: [Member];
     /// Placing an order always needs a key.
@@ -111,6 +111,24 @@ where
     }
 }
 
+/// A caller who may have come without a token; with one, it must be good.
+impl<G, S> OptionalFromRequestParts<S> for By<G>
+where
+    G: Gate,
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+    Arc<dyn Clock>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+    }
+}
+
 /// Who opens a stream: by token, or by a ticket for this very path.
 #[derive(Clone, Debug)]
 pub struct Watcher(pub Principal);
@@ -127,7 +145,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = Params::of(parts)?;
         let Some(ticket) = params.get("ticket").filter(|_| !parts.headers.contains_key(AUTHORIZATION)) else {
-            return By::<Anyone>::from_request_parts(parts, state).await.map(|by| Self(by.principal));
+            return <By<Anyone> as FromRequestParts<S>>::from_request_parts(parts, state)
+                .await
+                .map(|by| Self(by.principal));
         };
         let reconnect = super::super::streams::last_event_id(&parts.headers, &params)?.is_some();
         let now = <Arc<dyn Clock>>::from_ref(state).wall();

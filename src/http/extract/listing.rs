@@ -78,6 +78,19 @@ impl Listing {
         let next_cursor = next.map(|place| write(&self.scope, place));
         Ok(Answer::ok(&Items { items, next_cursor })?.done())
     }
+
+    /// As [`Listing::answer`], of rows of which one more was read than wanted: it shows that there is more.
+    pub fn cut<R, T: Serialize>(
+        &self,
+        mut rows: Vec<R>,
+        place: impl Fn(&R) -> Value,
+        view: impl FnMut(R) -> T,
+    ) -> Answered {
+        let more = rows.len() > self.page.limit;
+        rows.truncate(self.page.limit);
+        let next = rows.last().filter(|_| more).map(|row| vec![place(row)]);
+        self.items(rows.into_iter().map(view).collect(), next.as_deref())
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Listing {

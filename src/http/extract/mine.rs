@@ -27,9 +27,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Params::of(parts)?.word("owner", &[("me", ())])? {
             None => Ok(Self(None)),
-            Some(()) => {
-                By::<Sellers>::from_request_parts(parts, state).await.map(|by| Self(Some(by.principal.account)))
-            }
+            Some(()) => <By<Sellers> as FromRequestParts<S>>::from_request_parts(parts, state)
+                .await
+                .map(|by| Self(Some(by.principal.account))),
         }
     }
 }

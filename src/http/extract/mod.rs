@@ -3,6 +3,7 @@
 //! They turn bytes into values or into a problem, and decide nothing about the business. `ask.rs` is the whole command.
 
 mod ask;
+mod asking;
 mod body;
 mod checks;
 mod filters;
@@ -15,6 +16,7 @@ mod query;
 mod visit;
 
 pub use ask::Ask;
+pub use asking::Asking;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{

@@ -5,7 +5,8 @@ use http::request::Parts;
 
 use crate::http::error::Problem;
 use crate::ids::{
-    CouponId, CredentialId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId,
+    AccountId, CouponId, CredentialId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId,
+    VenueId,
 };
 use crate::limits;
 
@@ -24,7 +25,7 @@ macro_rules! prefixed {
     )+};
 }
 
-prefixed!(VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
+prefixed!(AccountId "ac_", VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
 
 /// Of the credentials, only stores' tokens stand in paths.
 impl PathId for CredentialId {

@@ -28,6 +28,8 @@ const LISTS: &[(&str, &[&str])] = &[
     ("/v1/shows", &["category", "from", "to", "name"]),
     ("/v1/performances", &["show_id", "venue_id", "status", "from", "to"]),
     ("/v1/stores/{id}/tokens", &[]),
+    ("/v1/admin/sellers", &[]),
+    ("/v1/admin/security", &["account_id"]),
     ("/v1/admin/projections", &[]),
     ("/v1/admin/parked", &["projection"]),
     ("/v1/admin/streams/{*stream}", &[]),

@@ -1,10 +1,13 @@
 //! Does the edge keep off who asks too often, tell browsers what they must know, and let nobody choose an address?
 
+use std::sync::Arc;
+
 use axum::middleware;
 use axum::routing::post;
 
 use super::*;
 use crate::addresses::Networks;
+use crate::http::Handles;
 use crate::http::edge::{Choices, Cors, Edge, Forwarding, Guard, around};
 use crate::http::extract::{ClientAddress, OriginCheck};
 use crate::http::server::Peer;

@@ -1,0 +1,288 @@
+//! Who may come in? Password, second factor, and a session with its first tokens.
+//!
+//! An unknown person, a wrong password and a locked account get the same answer after the same work. A try is counted
+//! before it is judged, so that many at once are not each the first.
+
+use super::record::{Factor, Person, Purpose, Record, Shown};
+use super::session::Session;
+use super::shelf::{Kept, Ruled, read, written};
+use super::store::{Document, Kind, Put};
+use super::throttle::Failures;
+use super::{AccountError, Accounts, Asked, Denied};
+use crate::addresses::neighbourhood;
+use crate::auth::password::outdated;
+use crate::auth::{Email, Password, Principal, Role, TotpSeed};
+use crate::fault::Fault;
+use crate::ids::{AccountId, CredentialId, Hash16};
+use crate::limits;
+use crate::timestamp::Timestamp;
+
+pub struct Login {
+    pub email: String,
+    pub password: String,
+    /// Six digits, or a recovery code.
+    pub totp: Option<String>,
+}
+
+/// The tokens of a session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    pub access: String,
+    pub refresh: String,
+    /// This request came before.
+    pub replayed: bool,
+}
+
+impl Accounts {
+    pub async fn login(&self, login: Login, asked: Asked) -> Result<SignedIn, AccountError> {
+        self.apart(|this| async move { this.come_in(login, asked).await }).await
+    }
+
+    async fn come_in(&self, login: Login, asked: Asked) -> Result<SignedIn, AccountError> {
+        let command = asked.command.unwrap_or_else(|| self.0.entropy.hash16());
+        let session = format!("se_{command}");
+        let begun_by = self.keyed("login", &asked.body.to_string());
+        if asked.command.is_some()
+            && let Some(signed_in) = self.came_in_before(&session, begun_by).await?
+        {
+            return Ok(signed_in);
+        }
+        self.check_address(asked).await?;
+        let (name, email) = self.name_of(&login.email);
+        let waits = self.count_failure(&name).await?;
+        let kept = match &email {
+            Some(email) => self.account_of(email).await?,
+            None => None,
+        };
+        let phc = kept.as_ref().and_then(|kept| kept.record.password.as_deref());
+        let right = self.is_password(&login.password, phc).await?;
+        let locked = |kept: &Kept| kept.record.factor().is_some_and(Factor::is_locked);
+        let kept = match kept {
+            Some(kept) if right && !waits.is_locked() && !locked(&kept) => kept,
+            other => return Err(self.failed(other.as_ref(), &waits, asked).await?),
+        };
+        if kept.record.factor().is_some() {
+            let Some(text) = &login.totp else {
+                self.forget_failure(&name).await?;
+                return Err(Denied::TotpRequired.into());
+            };
+            let shown = self.judge(&kept, text);
+            let proved = self.change(&kept.id, |kept| kept.record.prove(shown).map(|()| Ruled((), true))).await;
+            if let Err(error) = proved {
+                self.tell_of_lock(&kept.id).await?;
+                self.trail("second-factor-failed").of(&kept.id).from(asked.from).noted().await;
+                return Err(error);
+            }
+        }
+        self.forget_failure(&name).await?;
+        self.renew_hash(&kept, &login.password).await?;
+        let signed_in = self.open_session(&session, &kept.id, &kept.record, begun_by).await?;
+        self.trail("signed-in").of(&kept.id).from(asked.from).noted().await;
+        Ok(signed_in)
+    }
+
+    /// The same work whatever is compared: also for what cannot be anybody's password.
+    pub(super) async fn is_password(&self, text: &str, phc: Option<&str>) -> Result<bool, Fault> {
+        let given = Password::given(text);
+        let phc = phc.filter(|_| given.is_some());
+        let Some(password) = given.or_else(|| Password::given("nobody")) else { return Ok(false) };
+        self.0.passwords.verify(&password, phc).await
+    }
+
+    /// The name under which failures of that address are counted, whether or not it is one.
+    pub(super) fn name_of(&self, text: &str) -> (String, Option<Email>) {
+        let email = Email::parse(text);
+        let name = email.as_ref().map_or_else(|| self.keyed("no-email", text).to_string(), |email| self.alias(email));
+        (format!("login:{name}"), email)
+    }
+
+    fn origin_key(&self, asked: Asked) -> Option<String> {
+        let from = asked.from.map(neighbourhood)?;
+        Some(format!("from:{}", self.keyed("origin", &from.to_string())))
+    }
+
+    /// Too many failures from there?
+    pub(super) async fn check_address(&self, asked: Asked) -> Result<(), AccountError> {
+        let Some(key) = self.origin_key(asked) else { return Ok(()) };
+        let stored = self.0.cabinet.get(Kind::Throttle, &key).await?;
+        let failures: Failures = stored.as_ref().map(read).transpose()?.unwrap_or_default();
+        let now = self.now();
+        match failures.waits(now) {
+            Some(until) => Err(Denied::TooManyFailures { wait: until.since(now) }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts one before it is known whether it is one.
+    async fn count_failure(&self, name: &str) -> Result<Counted, Fault> {
+        let now = self.now();
+        let count = |failures: Failures| match failures.waits(now) {
+            Some(_) => (Counted::Locked, None),
+            None => {
+                let next = failures.one_more(now);
+                let forgotten_at = next.forgotten_at();
+                (Counted::Open { told: next.is_told() }, Some((next, forgotten_at)))
+            }
+        };
+        self.small(Kind::Throttle, name, count).await
+    }
+
+    async fn forget_failure(&self, name: &str) -> Result<(), Fault> {
+        self.0.cabinet.remove(Kind::Throttle, name).await
+    }
+
+    /// Also counts it for the network address.
+    pub(super) async fn count_origin(&self, asked: Asked) -> Result<(), Fault> {
+        let Some(key) = self.origin_key(asked) else { return Ok(()) };
+        let now = self.now();
+        let count = |failures: Failures| {
+            let next = failures.one_more(now);
+            let forgotten_at = next.forgotten_at();
+            ((), Some((next, forgotten_at)))
+        };
+        self.small(Kind::Throttle, &key, count).await
+    }
+
+    async fn failed(&self, kept: Option<&Kept>, counted: &Counted, asked: Asked) -> Result<AccountError, Fault> {
+        self.count_origin(asked).await?;
+        if let Some(kept) = kept {
+            self.trail("sign-in-failed").of(&kept.id).from(asked.from).noted().await;
+            if let (Counted::Open { told: true }, Some(person)) = (counted, &kept.person) {
+                self.mail_in_peace(&kept.id, person).await;
+            }
+        }
+        Ok(Denied::InvalidCredentials.into())
+    }
+
+    /// A mail that cannot be made must not tell by another answer that there is an account.
+    async fn mail_in_peace(&self, id: &AccountId, person: &Person) {
+        if let Err(error) = self.mail_code(id, person, Purpose::Unlock).await {
+            tracing::warn!(%error, "a mail about a locked account could not be made");
+        }
+    }
+
+    /// The fifth wrong code locks the account; its owner is told how to open it.
+    async fn tell_of_lock(&self, id: &AccountId) -> Result<(), Fault> {
+        if let Some(kept) = self.account(id).await?
+            && let (Some(factor), Some(person)) = (kept.record.factor(), &kept.person)
+            && factor.wrong == limits::TOTP_TRIES
+            && !kept.record.codes.contains_key(&Purpose::Unlock)
+        {
+            self.mail_in_peace(id, person).await;
+        }
+        Ok(())
+    }
+
+    /// What a text comes to as a second factor.
+    pub(super) fn judge(&self, kept: &Kept, text: &str) -> Shown {
+        let text = text.trim();
+        let seed = kept.person.as_ref().and_then(|person| person.seed.as_deref()).and_then(TotpSeed::from_bytes);
+        let digits = text.len() == limits::TOTP_DIGITS && text.bytes().all(|b| b.is_ascii_digit());
+        match seed {
+            Some(seed) if digits => seed.matched_step(text, self.now()).map_or(Shown::Wrong, Shown::Step),
+            Some(_) => Shown::Recovery(self.recovery_hash(&kept.id, text)),
+            None => Shown::Wrong,
+        }
+    }
+
+    pub(super) fn recovery_hash(&self, id: &AccountId, code: &str) -> Hash16 {
+        let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+        self.keyed(&format!("recovery:{id}"), &plain.to_ascii_lowercase())
+    }
+
+    /// Hashes made with less effort than we take today are made anew while the password is at hand.
+    async fn renew_hash(&self, kept: &Kept, password: &str) -> Result<(), AccountError> {
+        let old = kept.record.password.as_deref().filter(|phc| outdated(phc));
+        let (Some(old), Some(password)) = (old, Password::given(password)) else { return Ok(()) };
+        let hash = self.0.passwords.hash(&password).await?;
+        self.change(&kept.id, |kept| {
+            let same = kept.record.password.as_deref() == Some(old);
+            if same {
+                kept.record.password = Some(hash.clone());
+            }
+            Ok(Ruled((), same))
+        })
+        .await
+    }
+
+    async fn open_session(
+        &self,
+        key: &str,
+        id: &AccountId,
+        record: &Record,
+        begun_by: Hash16,
+    ) -> Result<SignedIn, AccountError> {
+        let now = self.now();
+        let session = Session {
+            account: id.as_str().to_owned(),
+            created_at: now,
+            proven: record.factor().is_some(),
+            number: 0,
+            turned_at: now,
+            turned_by: None,
+            begun_by,
+            ended: false,
+        };
+        let document = Document {
+            family: Some(id.as_str().to_owned()),
+            expires_at: Some(session.expires_at()),
+            ..Document::new(Kind::Session, key, written(&session)?)
+        };
+        if self.0.cabinet.put(document, None).await? == Put::Done {
+            return Ok(self.tokens(key, &session, record.role, false)?);
+        }
+        // A twin of this request was faster.
+        self.came_in_before(key, begun_by).await?.ok_or_else(|| Denied::KeyReused.into())
+    }
+
+    async fn came_in_before(&self, key: &str, begun_by: Hash16) -> Result<Option<SignedIn>, AccountError> {
+        let Some(stored) = self.0.cabinet.get(Kind::Session, key).await? else { return Ok(None) };
+        let session: Session = read(&stored)?;
+        if session.begun_by != begun_by {
+            return Err(Denied::KeyReused.into());
+        }
+        if session.number > 0 || session.ended || self.now() >= session.created_at.plus(limits::ACCESS_TIME) {
+            // Whoever has used its tokens has had the answer.
+            return Err(Denied::InvalidCredentials.into());
+        }
+        let account = self.account(&AccountId::new(session.account.as_str())).await?;
+        let account = account.ok_or(Denied::InvalidCredentials)?;
+        Ok(Some(self.tokens(key, &session, account.record.role, true)?))
+    }
+
+    /// The tokens of a session as it stands: the same each time.
+    pub(super) fn tokens(&self, key: &str, session: &Session, role: Role, replayed: bool) -> Result<SignedIn, Fault> {
+        let principal = Principal {
+            account: AccountId::new(session.account.as_str()),
+            role,
+            store: None,
+            session: Some(CredentialId::new(key)),
+            proven: session.proven,
+            issued: session.turned_at,
+        };
+        let access = self.0.signer.for_session(&principal, limits::ACCESS_TIME, session.turned_at);
+        let access = access.map_err(|error| Fault::internal(error.to_string()))?;
+        Ok(SignedIn { access, refresh: self.refresh_token(key, session.number), replayed })
+    }
+
+    pub(super) fn refresh_token(&self, key: &str, number: u64) -> String {
+        format!("{key}.{number}.{}", self.keyed("refresh", &format!("{key}.{number}")))
+    }
+
+    /// Is a time before which everything of this account has ended after the session's beginning?
+    pub(super) fn signed_out(record: &Record, since: Timestamp) -> bool {
+        record.erased_at.is_some() || record.signed_out_at.is_some_and(|at| since <= at)
+    }
+}
+
+/// What counting a try came to.
+enum Counted {
+    Open { told: bool },
+    Locked,
+}
+
+impl Counted {
+    fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked)
+    }
+}
