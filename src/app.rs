@@ -4,6 +4,7 @@
 //! the other way round. What a part does is not known here.
 
 mod accounts;
+mod devices;
 mod guard;
 mod health;
 mod keys;
@@ -158,6 +159,16 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
+    let cabinet = accounts::cabinet(config).await?;
+    let devices = devices::devices(devices::Around {
+        cabinet: cabinet.clone(),
+        keys: &keys,
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        stop: &stop,
+        tracker: &watching,
+    });
+    let devices = devices.await?;
     let hub = Hub::with(parts, watchers::options(config, &node).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
@@ -185,7 +196,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let guard = guard::guard(config, clock.clone(), shared)?;
     let accounts = accounts::accounts(Around {
         config,
-        cabinet: accounts::cabinet(config).await?,
+        cabinet,
         keys: &keys,
         revoked: revoked.clone(),
         clock: clock.clone(),
@@ -205,6 +216,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     watching.spawn(gauges.look(stop.clone()));
     let router = http::router(Handles {
         accounts,
+        devices,
         dispatch: dispatch.clone(),
         hub: hub.clone(),
         runner: runner.clone(),

@@ -167,6 +167,12 @@ impl StoreId {
 }
 
 impl CredentialId {
+    /// A store's token by its name in a path.
+    #[must_use]
+    pub fn device(text: &str) -> Option<Self> {
+        Hash16::parse(text.strip_prefix("dt_")?).map(|_| Self::new(text))
+    }
+
     /// The device token that `command` asks for.
     #[must_use]
     pub fn of_device(command: &CommandId) -> Self {

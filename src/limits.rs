@@ -380,9 +380,9 @@ pub const STORE_TOKENS: usize = 1_000;
 pub const STORE_TOKEN_TTL: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How often a node reads what was revoked elsewhere, and how soon after its revocation a credential works nowhere.
 pub const REVOCATION_ROUND: Duration = Duration::from_secs(5);
-pub const REVOCATION_TIME: Duration = Duration::from_secs(60);
+pub const REVOCATION_BOUND: Duration = Duration::from_secs(60);
 const _: () = assert!(
-    2 * REVOCATION_ROUND.as_secs() + HEARTBEAT_SSE.as_secs() < REVOCATION_TIME.as_secs(),
+    2 * REVOCATION_ROUND.as_secs() + HEARTBEAT_SSE.as_secs() < REVOCATION_BOUND.as_secs(),
     "an open stream is asked with each heartbeat, and one lost look does not make it late"
 );
 /// How far the clocks of two nodes may be apart when a token is judged, in seconds.

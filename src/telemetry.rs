@@ -63,11 +63,12 @@ metrics_table! {
     REVIEWS = "onsale_reviews_opened_total", Counter, Count, "Payments and refunds that people have to look at. Page on it.";
     PROCESSES = "onsale_processes", Gauge, Count, "Streams that wait for the world outside and are being worked on.";
     MAILS = "onsale_mails_total", Counter, Count, "Mails by `result` (sent; deferred: tried again later; refused: for good; expired: tried too often; full: not taken; left: the node stopped).";
+    REVOCATIONS_AGE = "onsale_revocations_age_seconds", Gauge, Seconds, "How old this node's list of revoked credentials is. Page on it beyond a minute.";
     WATCHERS = "onsale_watchers", Gauge, Count, "Open streams.";
     TOPICS = "onsale_topics", Gauge, Count, "Topics in memory.";
     RESETS = "onsale_watcher_resets_total", Counter, Count, "Times that a watcher had to start over, since what it had missed was not at hand.";
     WATCHERS_REFUSED = "onsale_watchers_refused_total", Counter, Count, "Streams that were not opened, by `why` (node, account, address: too many are open there; topics: too many different ones).";
-    SSE_CUT = "onsale_sse_cut_total", Counter, Count, "Streams that were cut, by `why` (stalled: took nothing for too long; vanished: acknowledged nothing for too long; fault: ours).";
+    SSE_CUT = "onsale_sse_cut_total", Counter, Count, "Streams that were cut, by `why` (stalled: took nothing for too long; vanished: acknowledged nothing for too long; fault: ours; revoked: their credential was taken back).";
     HTTP_CUT = "onsale_http_cut_total", Counter, Count, "Connections that were cut while they got another answer than a stream, by `why` (stalled, vanished).";
     FOLLOW_MISSES = "onsale_follow_misses_total", Counter, Count, "Reads of followers that went to the log, since the recent window did not reach back.";
     FOLLOW_LAG = "onsale_follow_lag_seconds", Histogram, Seconds, "On a node that follows: from the writing of an event to its arrival here, by what made it look (`by`: hint, poll). Clocks of two machines.";

@@ -4,7 +4,9 @@
 //! accounts is here: pure rules (`record`, `session`, `throttle`), the cabinet that keeps them (`store`), and one file per
 //! thing that people do. How a request carries a token is `http`'s business, what a token is that of `auth`.
 
+pub mod devices;
 pub mod record;
+pub mod revocations;
 pub mod session;
 pub mod store;
 pub mod throttle;
@@ -31,8 +33,10 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 pub use denied::{AccountError, Denied, Invalid};
+pub use devices::{DeviceError, DeviceParts, Devices, NewDevice};
 pub use login::{Login, SignedIn};
 pub use profile::{Change, Profile};
+pub use revocations::Revocations;
 pub use second_factor::{Confirmed, Enrolment};
 pub use sellers::Application;
 pub use sign_up::SignUp;

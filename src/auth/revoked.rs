@@ -3,6 +3,7 @@
 //! A list in memory, asked with every token and every heartbeat of a stream. Who fills it, and from where, is not known here.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,6 +34,12 @@ struct Lists {
     credentials: HashMap<CredentialId, Option<Timestamp>>,
     /// What was given out up to the first moment is dead; the second as above.
     accounts: HashMap<AccountId, (Timestamp, Option<Timestamp>)>,
+}
+
+impl fmt::Debug for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revoked({})", self.len())
+    }
 }
 
 impl Revoked {

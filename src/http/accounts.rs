@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
-use super::extract::{Anyone, Asking, Body, By, Input, People};
+use super::extract::{Asking, Body, By, Input, Oneself, People};
 use crate::accounts::{Accounts, Change, Profile, SignUp};
 use crate::auth::Role;
 use crate::ids::AccountId;
@@ -137,7 +137,7 @@ pub async fn verify(asking: Asking, State(accounts): State<Accounts>, body: Body
 
 #[utoipa::path(get, path = "/v1/accounts/me", tag = "accounts",
     responses((status = 200, body = Me), (status = 401, body = ProblemBody)))]
-pub async fn me(by: By<Anyone>, State(accounts): State<Accounts>) -> Answered {
+pub async fn me(by: By<Oneself>, State(accounts): State<Accounts>) -> Answered {
     let principal = by.principal;
     // Tokens that were signed without an account need none to be asked.
     let profile = match &principal.session {

@@ -27,7 +27,7 @@ pub fn complete(document: &mut OpenApi) {
         if let Some(command) = item.post.as_mut() {
             add(command, idempotency_key(KEYED.contains(&path.as_str())));
         }
-        if let Some(command) = item.patch.as_mut() {
+        for command in [item.patch.as_mut(), item.delete.as_mut()].into_iter().flatten() {
             add(command, idempotency_key(false));
         }
     }

@@ -12,11 +12,12 @@ use http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::accounts::{AccountError, Denied};
+use crate::accounts::{AccountError, Denied, DeviceError};
 use crate::actors::CommandError;
 use crate::auth::TokenError;
 use crate::domain::Refusal;
 use crate::fault::Fault;
+use crate::limits;
 use crate::live::{Bound, WatchError};
 use crate::throttle::TooSoon;
 
@@ -68,6 +69,7 @@ codes! {
     TotpRequired "totp-required" 401 "A second factor is required" "Send `totp` along: six digits of the app, or a recovery code.";
     RefreshInvalid "refresh-token-invalid" 401 "Refresh token not valid" "It was used before, its session is over, or it is not ours. Sign in again.";
     PaymentDeclined "payment-declined" 402 "The payment was declined" "`psp_code` is the payment provider's word. Seats are held until `hold_expires_at`; `attempts_left` more payments may be tried.";
+    SecondFactorRequired "second-factor-required" 403 "A second factor is required" "Set one up with POST /v1/auth/totp/enrol and confirm it, then sign in with it. Admins need it for everything but their own account, sellers to create shows and performances.";
     RoleRequired "role-required" 403 "Another role is required" "The token is good, but its role may not use this route.";
     OriginNotAllowed "origin-not-allowed" 403 "Not from this page" "A request with cookies is taken from our own pages and from the origins that the operator named.";
     NotFound "not-found" 404 "Not found" "There is no such thing, or it belongs to somebody else.";
@@ -93,6 +95,7 @@ codes! {
     CouponClosed "coupon-closed" 409 "Closed" "This coupon is not issued any more.";
     PaymentMismatch "payment-mismatch" 409 "Other content under the same payment id" "This payment was recorded before with other content.";
     AlreadyCancelled "already-cancelled" 409 "Already cancelled" "Nothing is left of this payment.";
+    TooManyTokens "too-many-tokens" 409 "The store has as many tokens as it may" "`limit` is how many. Delete one that no device uses any more.";
     StoreFull "store-full" 409 "The store is full" "The store has recorded as many payments as it can remember.";
     TotpEnrolled "totp-already-enrolled" 409 "A second factor is set up" "Give up the one that there is before setting up another.";
     TotpMissing "totp-not-enrolled" 409 "No second factor is set up" "Begin with POST /v1/auth/totp/enrol.";
@@ -306,6 +309,17 @@ impl From<Refusal> for Problem {
                 no(Code::AmountExceedsRemaining).with("remaining", json!(remaining))
             }
             Refusal::StoreFull => no(Code::StoreFull),
+        }
+    }
+}
+
+impl From<DeviceError> for Problem {
+    fn from(error: DeviceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DeviceError::KeyReused => Self::new(Code::KeyReused, detail),
+            DeviceError::Full => Self::new(Code::TooManyTokens, detail).with("limit", json!(limits::STORE_TOKENS)),
+            DeviceError::Failed(fault) => fault.into(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod seats;
 mod sellers;
 mod shows;
 mod state;
+mod store_tokens;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -103,6 +104,8 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(stores::cancel))
         .routes(routes!(stores::events))
         .routes(routes!(lists::displays::list))
+        .routes(routes!(store_tokens::give, store_tokens::list))
+        .routes(routes!(store_tokens::delete))
         .routes(routes!(streams::issue_ticket))
         .routes(routes!(accounts::create))
         .routes(routes!(accounts::verify))

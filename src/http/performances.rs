@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
-use super::extract::{Ask, At, Body, Checks, Input, Sellers, Whole};
+use super::extract::{Ask, At, Body, Checks, Creators, Input, Sellers, Whole};
 use super::{shows, venues};
 use crate::actors::{CommandError, Dispatch};
 use crate::domain::performance::{Command, Performance, Schedule, Terms};
@@ -252,7 +252,7 @@ pub(super) async fn load(
 }
 
 /// Any seller may use any venue, but only their own shows.
-async fn furnish(dispatch: &Dispatch, ask: &Ask<Sellers>, schedule: &mut Schedule) -> Result<(), Problem> {
+async fn furnish(dispatch: &Dispatch, ask: &Ask<Creators>, schedule: &mut Schedule) -> Result<(), Problem> {
     let mut checks = Checks::default();
     let show = shows::load(dispatch, &schedule.show_id).await?;
     if !show.is_some_and(|(show, _)| ask.principal().may_act_for(&show.owner)) {
@@ -270,7 +270,7 @@ async fn furnish(dispatch: &Dispatch, ask: &Ask<Sellers>, schedule: &mut Schedul
 
 #[utoipa::path(post, path = "/v1/performances", tag = "catalogue", request_body = NewPerformance,
     responses((status = 201, body = PerformanceCreated), (status = "4XX", body = ProblemBody)))]
-pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: Body<NewPerformance>) -> Answered {
+pub async fn create(ask: Ask<Creators>, State(dispatch): State<Dispatch>, body: Body<NewPerformance>) -> Answered {
     let request = ask.request(&body, None);
     let performance_id = PerformanceId::derive(&ask.command);
     let mut schedule = body.value.schedule(performance_id.clone())?;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
-use super::extract::{Ask, At, Body, Input, Sellers};
+use super::extract::{Ask, At, Body, Creators, Input};
 use crate::actors::{CommandError, Dispatch};
 use crate::domain::show::{Command, Create, Show};
 use crate::events::show::Created;
@@ -69,7 +69,7 @@ pub(super) async fn load(
 
 #[utoipa::path(post, path = "/v1/shows", tag = "catalogue", request_body = NewShow,
     responses((status = 201, body = ShowCreated), (status = "4XX", body = ProblemBody)))]
-pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: Body<NewShow>) -> Answered {
+pub async fn create(ask: Ask<Creators>, State(dispatch): State<Dispatch>, body: Body<NewShow>) -> Answered {
     let request = ask.request(&body, None);
     let show_id = ShowId::derive(&ask.command);
     let NewShow { title, category, description, place, starts_on, ends_on } = body.value;

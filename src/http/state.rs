@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge::Guard;
 use super::ops::{Document, Readiness};
 use super::streams::Stopping;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Devices};
 use crate::actors::Dispatch;
 use crate::auth::{Keys, Revoked, TicketCode, Tickets, Verifier};
 use crate::clock::{Clock, Entropy};
@@ -22,6 +22,7 @@ use crate::sagas::Processes;
 /// What `app` hands over.
 pub struct Handles {
     pub accounts: Accounts,
+    pub devices: Devices,
     pub dispatch: Dispatch,
     pub hub: Hub,
     pub runner: Runner,
@@ -74,6 +75,7 @@ macro_rules! handles {
 
 handles! {
     Accounts = handles.accounts;
+    Devices = handles.devices;
     Dispatch = handles.dispatch;
     Hub = handles.hub;
     Runner = handles.runner;

@@ -20,12 +20,12 @@ use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem, not_watched};
 use super::extract::{Anyone, Body as Sent, By, Checks, ClientAddress, Input, Params};
 use super::server::Peer;
-use crate::auth::{Principal, Tickets};
+use crate::auth::{Principal, Revoked, Tickets};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::ids::{AccountId, LogPosition, StoreId};
-use crate::limits;
+use crate::ids::{LogPosition, StoreId};
 use crate::live::{self, BoardWatch, Heartbeat, Hub, Resume, Seat, Topic, Visitor, Watch};
+use crate::{limits, telemetry};
 
 /// The end of all streams when the node stops.
 #[derive(Clone, Debug)]
@@ -66,18 +66,19 @@ pub struct Entrance {
     stop: CancellationToken,
     peer: Option<Arc<Peer>>,
     address: Option<IpAddr>,
-    account: Option<AccountId>,
+    revoked: Revoked,
+    who: Option<Principal>,
 }
 
 impl Entrance {
     /// A stream that asked for a name.
     #[must_use]
     pub fn of(self, who: &Principal) -> Self {
-        Self { account: Some(who.account.clone()), ..self }
+        Self { who: Some(who.clone()), ..self }
     }
 
     fn seat(&self, hub: &Hub) -> Result<Seat, Problem> {
-        let visitor = Visitor { account: self.account.clone(), address: self.address };
+        let visitor = Visitor { account: self.who.as_ref().map(|who| who.account.clone()), address: self.address };
         hub.seat(&visitor).map_err(|error| not_watched(error).unwrap_or_else(Problem::not_found))
     }
 }
@@ -86,13 +87,15 @@ impl<S> FromRequestParts<S> for Entrance
 where
     S: Send + Sync,
     Stopping: FromRef<S>,
+    Revoked: FromRef<S>,
 {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let Stopping(stop) = Stopping::from_ref(state);
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        Ok(Self { stop, peer: parts.extensions.get::<Arc<Peer>>().cloned(), address, account: None })
+        let (peer, revoked) = (parts.extensions.get::<Arc<Peer>>().cloned(), Revoked::from_ref(state));
+        Ok(Self { stop, peer, address, revoked, who: None })
     }
 }
 
@@ -164,10 +167,19 @@ struct Open {
     /// `None`: everything was said.
     source: Option<Source>,
     seat: Seat,
+    revoked: Revoked,
+    /// `None`: a public stream. Boxed, since most of the many that wait are public.
+    who: Option<Box<Principal>>,
     _streaming: Streaming,
 }
 
 impl Open {
+    /// Was the credential taken back since the stream was opened? Asked with each piece that goes out, and there is a
+    /// heartbeat at least: no list of streams by credential has to be kept, and no crowd wakes when one of them ends.
+    fn is_revoked(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| self.revoked.covers(who))
+    }
+
     async fn next(mut self) -> Option<(Bytes, Self)> {
         let source = self.source.as_mut()?;
         let bytes = tokio::select! {
@@ -175,6 +187,10 @@ impl Open {
             () = self.stop.cancelled() => None,
             bytes = source.next() => bytes,
         };
+        if self.is_revoked() {
+            metrics::counter!(telemetry::SSE_CUT, "why" => "revoked").increment(1);
+            return None;
+        }
         if let Some(bytes) = bytes {
             self.seat.sent(&bytes);
             return Some((bytes, self));
@@ -216,6 +232,8 @@ fn stream(hub: &Hub, entrance: Entrance, seat: Seat, source: Source) -> Response
         stop: entrance.stop,
         source: Some(source),
         seat,
+        revoked: entrance.revoked,
+        who: entrance.who.map(Box::new),
         _streaming: Streaming::on(entrance.peer),
     };
     let frames = futures::stream::unfold(open, Open::next).map(Ok::<_, Infallible>);

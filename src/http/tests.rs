@@ -19,10 +19,10 @@ use tower::ServiceExt;
 use super::error::Code;
 use super::ops::{Check, Readiness};
 use super::{Handles, router, table};
-use crate::accounts::store::Place;
-use crate::accounts::{self, Accounts, Parts};
+use crate::accounts::store::{Place, SharedCabinet};
+use crate::accounts::{self, Accounts, DeviceParts, Devices, Parts};
 use crate::actors::{Engine, Setup};
-use crate::auth::{Keys, Passwords, Principal, Revoked, Role, Seal, Signer, Tickets};
+use crate::auth::{DeviceSigner, Keys, Passwords, Principal, Revoked, Role, Seal, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
 use crate::gateways::mail::{Mail, MailFault, Mailer, Post};
@@ -36,6 +36,7 @@ use crate::projections::runner::{self, Runner};
 use crate::projections::store;
 use crate::sagas::{self, Processes};
 
+mod credentials;
 mod edge;
 
 struct Nowhere;
@@ -60,7 +61,7 @@ fn keys() -> Keys {
     Keys::random(&Entropy::seeded(11))
 }
 
-async fn accounts(clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
+fn accounts(cabinet: SharedCabinet, revoked: &Revoked, clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
     struct Nobody;
 
     #[async_trait::async_trait]
@@ -71,13 +72,12 @@ async fn accounts(clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
     }
 
     let (keys, tracker) = (keys(), TaskTracker::new());
-    let dir = tempfile::tempdir().expect("a directory").keep();
     Accounts::new(Parts {
-        cabinet: accounts::store::open(Place::File(dir)).await.expect("a cabinet"),
+        cabinet,
         passwords: Passwords::new(entropy.clone()),
         seal: Seal::new(&keys.seal.current().sealing(), &[]),
         signer: Signer::new(&keys.access),
-        revoked: Revoked::default(),
+        revoked: revoked.clone(),
         post: Post::start(Arc::new(Nobody), CancellationToken::new(), &tracker),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -133,16 +133,27 @@ async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
     });
-    let accounts = accounts(&clock, &entropy).await;
+    let revoked = Revoked::default();
+    let dir = tempfile::tempdir().expect("a directory").keep();
+    let cabinet = accounts::store::open(Place::File(dir)).await.expect("a cabinet");
+    let accounts = accounts(cabinet.clone(), &revoked, &clock, &entropy);
+    let devices = Devices::new(DeviceParts {
+        cabinet,
+        signer: DeviceSigner::new(&keys().device),
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        tracker: TaskTracker::new(),
+    });
     Handles {
         accounts,
+        devices,
         dispatch: engine.dispatch(),
         hub,
         runner,
         processes,
         journal,
         keys: keys(),
-        revoked: Revoked::default(),
+        revoked,
         clock,
         entropy,
         readiness,
@@ -230,6 +241,9 @@ const WHO_MAY: &[(&str, &str, &str)] = &[
     ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
     ("GET", "/v1/stores/{id}/payments/events", "sad"),
     ("GET", "/v1/stores/{id}/displays", "sa"),
+    ("POST", "/v1/stores/{id}/tokens", "sa"),
+    ("GET", "/v1/stores/{id}/tokens", "sa"),
+    ("DELETE", "/v1/stores/{id}/tokens/{token_id}", "sa"),
     ("GET", "/v1/ticket-keys", "*"),
     ("POST", "/v1/stream-tickets", "mscapd"),
     ("GET", "/v1/accounts/me", "mscapd"),
@@ -278,14 +292,18 @@ fn concrete(template: &str) -> String {
     template
         .replace("{id}", &id)
         .replace("{payment_id}", "p-1")
+        .replace("{token_id}", &format!("dt_{HASH}"))
         .replace("{code}", "not-found")
         .replace("{*stream}", "order/x")
 }
 
+fn operator(role: Role) -> Principal {
+    let store = role.is_device().then(|| StoreId::new(STORE));
+    Principal::operator(AccountId::new("someone"), role, store, SystemClock.wall())
+}
+
 fn token(role: Role) -> String {
-    let now = SystemClock.wall();
-    let who = Principal::operator(AccountId::new("someone"), role, role.is_device().then(|| StoreId::new(STORE)), now);
-    Signer::new(&keys().access).sign(&who, Duration::from_secs(60), now).expect("signs")
+    Signer::new(&keys().access).sign(&operator(role), Duration::from_secs(60), SystemClock.wall()).expect("signs")
 }
 
 async fn send(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {

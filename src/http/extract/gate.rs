@@ -19,12 +19,34 @@ use crate::throttle::Class;
 pub trait Gate: Send + Sync + 'static {
     const ROLES: &'static [Role];
     const KEYED: bool = false;
+    /// Who must have shown a second factor.
+    const PROVEN: Proven = Proven::Admins;
     /// The limit of an account's commands here, where it is one of its own.
     const LIMIT: Class = Class::CommandPerAccount;
 }
 
+/// Who must have shown a second factor to use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// What everybody needs to get one, and to go out.
+    Nobody,
+    Admins,
+    Everybody,
+}
+
+impl Proven {
+    fn asks(self, who: &Principal) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Admins => who.role == Role::Admin,
+            Self::Everybody => true,
+        }
+    }
+}
+
 macro_rules! gates {
-    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(keyed $keyed:literal)? $(limit $limit:ident)?;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(keyed $keyed:literal)? $(limit $limit:ident)?
+        $(proven $proven:ident)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
@@ -33,6 +55,7 @@ macro_rules! gates {
             const ROLES: &'static [Role] = &[$(Role::$role),+];
             $(const KEYED: bool = $keyed;)?
             $(const LIMIT: Class = Class::$limit;)?
+            $(const PROVEN: Proven = Proven::$proven;)?
         }
     )+};
 }
@@ -40,8 +63,10 @@ macro_rules! gates {
 gates! {
     /// Any token will do.
     Anyone: [Member, Seller, Counsellor, Admin, Pos, Display];
-    /// Somebody with an account, whatever it may do besides.
-    People: [Member, Seller, Counsellor, Admin];
+    /// Any token will do to be told whose it is.
+    Oneself: [Member, Seller, Counsellor, Admin, Pos, Display] proven Nobody;
+    /// What people do with their own account.
+    People: [Member, Seller, Counsellor, Admin] proven Nobody;
     Members: [Member];
     /// Placing an order always needs a key.
     Buyers: [Member] keyed true limit PlacePerAccount;
@@ -49,6 +74,8 @@ gates! {
     Payers: [Member] keyed true;
     Cancellers: [Member, Seller, Admin] keyed true;
     Sellers: [Seller, Admin];
+    /// Who puts something on sale.
+    Creators: [Seller, Admin] proven Everybody;
     /// A store's payment source.
     Counters: [Pos] limit FeedPerAccount;
     OrderReaders: [Member, Seller, Admin];
@@ -78,6 +105,7 @@ where
         let token = bearer(parts).ok_or_else(|| Problem::unauthorized("a bearer token is required"))?;
         let principal = <Arc<Verifier>>::from_ref(state).verify(token, clock.wall())?;
         require_role(&principal, G::ROLES)?;
+        require_proof(&principal, G::PROVEN)?;
         charge(parts, &principal, G::LIMIT)?;
         Ok(Self { principal, gate: PhantomData })
     }
@@ -125,7 +153,9 @@ where
         let now = <Arc<dyn Clock>>::from_ref(state).wall();
         let tickets = <Arc<Tickets>>::from_ref(state);
         let path = parts.uri.path();
-        tickets.verify(ticket, path, reconnect, now).map(Self).map_err(|_| Problem::ticket_invalid())
+        let principal = tickets.verify(ticket, path, reconnect, now).map_err(|_| Problem::ticket_invalid())?;
+        require_proof(&principal, Proven::Admins)?;
+        Ok(Self(principal))
     }
 }
 
@@ -134,6 +164,14 @@ fn charge(parts: &Parts, who: &Principal, commands: Class) -> Result<(), Problem
     let Some(visit) = parts.extensions.get::<Arc<Visit>>().filter(|_| who.role != Role::Admin) else { return Ok(()) };
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     visit.charge(if reads { Class::ReadPerAccount } else { commands }, who.account.as_str())
+}
+
+fn require_proof(principal: &Principal, proven: Proven) -> Result<(), Problem> {
+    if principal.proven || !proven.asks(principal) {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::SecondFactorRequired, "sign in with a second factor"))
+    }
 }
 
 pub fn require_role(principal: &Principal, roles: &[Role]) -> Result<(), Problem> {

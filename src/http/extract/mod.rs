@@ -20,8 +20,8 @@ pub use asking::Asking;
 pub use body::{Body, Input};
 pub use checks::{Checks, Whole};
 pub use gate::{
-    Admins, Anyone, Buyers, By, Cancellers, Counters, Gate, Members, OrderReaders, Payers, People, Sellers,
-    StoreReaders, StoreWatchers, Watcher, require_role,
+    Admins, Anyone, Buyers, By, Cancellers, Counters, Creators, Gate, Members, Oneself, OrderReaders, Payers, People,
+    Sellers, StoreReaders, StoreWatchers, Watcher, require_role,
 };
 pub use listing::{ListOf, Listing};
 pub use mine::Mine;

@@ -5,7 +5,8 @@ use http::request::Parts;
 
 use crate::http::error::Problem;
 use crate::ids::{
-    AccountId, CouponId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId, VenueId,
+    AccountId, CouponId, CredentialId, Hash16, OrderId, PaymentId, PerformanceId, ShowId, StoreId, TaskId, TicketId,
+    VenueId,
 };
 use crate::limits;
 
@@ -25,6 +26,13 @@ macro_rules! prefixed {
 }
 
 prefixed!(AccountId "ac_", VenueId "vn_", ShowId "sh_", PerformanceId "pf_", CouponId "cp_", StoreId "st_");
+
+/// Of the credentials, only stores' tokens stand in paths.
+impl PathId for CredentialId {
+    fn parse(text: &str) -> Option<Self> {
+        Self::device(text)
+    }
+}
 
 impl PathId for OrderId {
     fn parse(text: &str) -> Option<Self> {

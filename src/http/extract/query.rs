@@ -29,6 +29,7 @@ const LISTS: &[(&str, &[&str])] = &[
     ("/v1/performances", &["show_id", "venue_id", "status", "from", "to"]),
     ("/v1/admin/sellers", &[]),
     ("/v1/admin/security", &["account_id"]),
+    ("/v1/stores/{id}/tokens", &[]),
     ("/v1/admin/projections", &[]),
     ("/v1/admin/parked", &["projection"]),
     ("/v1/admin/streams/{*stream}", &[]),
