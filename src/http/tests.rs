@@ -34,6 +34,7 @@ use crate::projections::store;
 use crate::sagas::{self, Processes};
 
 mod edge;
+pub use edge::open;
 
 struct Nowhere;
 
@@ -117,7 +118,7 @@ async fn handles() -> Handles {
         readiness,
         metrics,
         stopping,
-        guard: Arc::new(edge::open()),
+        guard: Arc::new(open()),
         follows: false,
     }
 }
