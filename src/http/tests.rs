@@ -116,7 +116,7 @@ async fn handles() -> Handles {
         clock,
         entropy,
         readiness,
-        metrics,
+        metrics: Some(metrics),
         stopping,
         guard: Arc::new(open()),
         follows: false,

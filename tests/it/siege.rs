@@ -80,7 +80,8 @@ async fn honest_holds_go_on_and_besiegers_are_cut() {
         }
     }
     let during = holds(&shop, 2).await;
-    let mut ended: Vec<_> = std::iter::from_fn(|| siege.try_join_next()).map(|ended| ended.expect("no panic")).collect();
+    let mut ended: Vec<_> =
+        std::iter::from_fn(|| siege.try_join_next()).map(|ended| ended.expect("no panic")).collect();
     let standing = siege.len();
     ended.extend(tokio::time::timeout(Duration::from_secs(60), siege.join_all()).await.expect("every besieger is cut"));
     assert_eq!(ended.len(), SILENT + SLOW_HEADERS + SLOW_BODIES);
