@@ -17,8 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::{any, get};
+use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -227,7 +226,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         clock,
         entropy,
         readiness: health,
-        metrics: metrics.clone(),
+        metrics: admin.is_none().then(|| metrics.clone()),
         stopping: stop.clone(),
         guard: Arc::new(guard),
         follows: config.server.follow,
@@ -235,25 +234,19 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
     let streams = Streams::start().map_err(StartError::Threads)?;
     let mut listeners = Vec::new();
-    let public = match admin {
-        None => router,
-        Some(admin) => {
-            let text = get(move || async move { metrics.render() });
-            let own = Router::new().route("/metrics", text);
-            listeners.push(tokio::spawn(http::serve(
-                admin,
-                own,
-                watchers::terms(config, limits::ADMIN_CONNECTIONS, http::Crowd::default()),
-                streams.handle(),
-                stop.clone(),
-            )));
-            // The numbers have an address of their own now; here they are no longer to be had.
-            Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
-        }
-    };
+    if let Some(admin) = admin {
+        let text = get(move || async move { metrics.render() });
+        listeners.push(tokio::spawn(http::serve(
+            admin,
+            Router::new().route("/metrics", text),
+            watchers::terms(config, limits::ADMIN_CONNECTIONS, http::Crowd::default()),
+            streams.handle(),
+            stop.clone(),
+        )));
+    }
     listeners.push(tokio::spawn(http::serve(
         listener,
-        public,
+        router,
         watchers::terms(config, config.sse.connections(), guard::crowd(config)?),
         streams.handle(),
         stop.clone(),

@@ -38,6 +38,7 @@ use crate::sagas::{self, Processes};
 
 mod credentials;
 mod edge;
+pub use edge::open;
 
 struct Nowhere;
 
@@ -157,9 +158,9 @@ async fn handles() -> Handles {
         clock,
         entropy,
         readiness,
-        metrics,
+        metrics: Some(metrics),
         stopping,
-        guard: Arc::new(edge::open()),
+        guard: Arc::new(open()),
         follows: false,
     }
 }
