@@ -84,6 +84,7 @@ fn placed(order: u8, seats: &[u32]) -> Fact {
         hold_until: Timestamp(START + HOLD),
         owner: AccountId::new("seller"),
         body: Hash16::default(),
+        counted: false,
     };
     (StreamId::order(&order_id), Event::Order(event.into()))
 }

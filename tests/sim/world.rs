@@ -242,6 +242,8 @@ async fn open_sale(
         prices: vec![GradePrice { grade: "R".to_owned(), price: Amount::new(50_000).unwrap() }],
         max_seats_per_order: 4,
         max_seats_per_member: None,
+        max_live_orders_per_member: None,
+        max_unpaid_holds_per_member: None,
         hold_seconds: HOLD_SECONDS,
         layout,
     });

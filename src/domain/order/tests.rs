@@ -15,7 +15,7 @@ use crate::domain::{Aggregate, Refusal, seat};
 use crate::events::order::Ruling;
 use crate::events::seat::ReleaseReason;
 use crate::ids::PaymentKey;
-use crate::ids::{OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
+use crate::ids::{AccountId, OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
 use crate::money::Amount;
 use crate::timestamp::Timestamp;
 
@@ -31,6 +31,10 @@ fn place(seats: &[&str]) -> Command {
         reference: None,
         coupon: None,
     })
+}
+
+fn parts(state: &State, command: &Command) -> Vec<(StreamId, Part)> {
+    Order::parts(state, command, &AccountId::new("ann"), None)
 }
 
 fn cancel() -> Command {
@@ -113,7 +117,7 @@ fn who_may_cancel_and_when() {
     ]);
     for ended in [cancelled(), expired()] {
         assert_eq!(Order::deadline(&ended.state), None, "an ended order waits for nothing");
-        assert!(Order::involves(&ended.state, &cancel()).parts.is_empty(), "seats are given back once");
+        assert!(parts(&ended.state, &cancel()).is_empty(), "seats are given back once");
     }
 }
 
@@ -121,18 +125,19 @@ fn who_may_cancel_and_when() {
 fn seats_take_part_in_every_step() {
     let terms = terms();
     let nothing: Story<'_, Order> = story();
-    let placing = Order::involves(&nothing.state, &place(&["A-1-1", "B-1-7b", "A-1-1"]));
-    assert_eq!(placing.context, Some(StreamId::performance(&PerformanceId::new("pf_1"))));
-    let names: Vec<&str> = placing.parts.iter().map(|(stream, _)| stream.as_str()).collect();
+    let placing = place(&["A-1-1", "B-1-7b", "A-1-1"]);
+    assert_eq!(Order::context(&nothing.state, &placing), Some(StreamId::performance(&PerformanceId::new("pf_1"))));
+    let asked = parts(&nothing.state, &placing);
+    let names: Vec<&str> = asked.iter().map(|(stream, _)| stream.as_str()).collect();
     assert_eq!(names, ["seat/pf_1/A-1-1", "seat/pf_1/B-1-7b"], "no stream twice");
     let placed = placed(&terms);
     for (command, reason) in [(cancel(), ReleaseReason::Cancelled), (Command::Due, ReleaseReason::Expired)] {
-        let parts = Order::involves(&placed.state, &command).parts;
-        let release = seat::Command::Release { order_id: OrderId::new("o1"), reason };
-        assert_eq!(parts.len(), 2);
-        assert!(parts.iter().all(|(_, part)| *part == release));
+        let asked = parts(&placed.state, &command);
+        let release = Part::Seat(seat::Command::Release { order_id: OrderId::new("o1"), reason });
+        assert_eq!(asked.len(), 2);
+        assert!(asked.iter().all(|(_, part)| *part == release));
     }
-    assert!(Order::involves(&placed.state, &place(&["A-1-1"])).parts.is_empty(), "a repetition wakes no seats");
+    assert!(parts(&placed.state, &place(&["A-1-1"])).is_empty(), "a repetition wakes no seats");
 }
 
 #[test]
@@ -262,10 +267,10 @@ fn answers_settle_the_attempt_they_are_about() {
     let story = waiting().after(&declined(1));
     assert_eq!(Order::deadline(&story.state), Some(Timestamp(181_500)), "after a no the hold runs out as promised");
     assert_eq!(Order::deadline(&waiting().state), Some(Timestamp(62_000)), "while it waits, patience does");
-    let sold = Order::involves(&waiting().state, &captured(1)).parts;
-    assert!(sold.len() == 2 && sold.iter().all(|(_, part)| matches!(part, seat::Command::Sell { .. })));
-    assert!(Order::involves(&completed(&terms).state, &captured(1)).parts.is_empty(), "a seat is sold once");
-    assert_eq!(Order::involves(&third().state, &declined(3)).parts.len(), 2, "a failed order frees its seats");
+    let sold = parts(&waiting().state, &captured(1));
+    assert!(sold.len() == 2 && sold.iter().all(|(_, part)| matches!(part, Part::Seat(seat::Command::Sell { .. }))));
+    assert!(parts(&completed(&terms).state, &captured(1)).is_empty(), "a seat is sold once");
+    assert_eq!(parts(&third().state, &declined(3)).len(), 2, "a failed order frees its seats");
 }
 
 #[test]
@@ -303,9 +308,9 @@ fn who_gets_money_back() {
         ("called off while paying", process(paying(&terms).key("x")), call_off(), Then::Unchanged),
         ("called off before", process(placed(&terms).key("x")), call_off(), Then::Happens(&["order.cancelled"])),
     ]);
-    let freed = Order::involves(&one().state, &returned(1)).parts;
+    let freed = parts(&one().state, &returned(1));
     assert_eq!(freed.len(), 1, "only its seat is free");
-    assert!(Order::involves(&bought().state, &cancel()).parts.is_empty(), "no seat is free before the money is back");
+    assert!(parts(&bought().state, &cancel()).is_empty(), "no seat is free before the money is back");
     let back = process(one()).after(&returned(1));
     assert_eq!(back.state.status(), Status::Completed);
     assert_eq!(process(all()).after(&returned(1)).state.status(), Status::Refunded);
@@ -397,8 +402,8 @@ fn a_free_order_needs_no_provider() {
             Then::Happens(&["refund.requested", "refund.done", "order.refunded"]),
         ),
     ]);
-    assert_eq!(Order::involves(&placed(&free).state, &nothing).parts.len(), 2);
-    assert_eq!(Order::involves(&bought().state, &cancel()).parts.len(), 2, "seats are free at once");
+    assert_eq!(parts(&placed(&free).state, &nothing).len(), 2);
+    assert_eq!(parts(&bought().state, &cancel()).len(), 2, "seats are free at once");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(in crate::domain) fn schedule() -> Schedule {
         prices: vec![price("VIP", 150), price("R", 100)],
         max_seats_per_order: 4,
         max_seats_per_member: None,
+        max_live_orders_per_member: None,
+        max_unpaid_holds_per_member: None,
         hold_seconds: 180,
         layout: house(),
     }
@@ -139,9 +141,9 @@ fn which_seats_are_kept_from_sale() {
         ("two good ones", next(), block(&["A-1-1", "B-1-7b"]), Then::Happens(&["performance.seats_blocked"])),
         ("back on sale", blocked().key("third"), unblock, Then::Happens(&["performance.seats_unblocked"])),
     ]);
-    assert!(Performance::involves(&next().state, &many).parts.is_empty(), "a refused list wakes no seats");
-    let twice = Performance::involves(&next().state, &block(&["A-1-1", "A-1-1"]));
-    assert_eq!(twice.parts.len(), 1, "no stream takes part twice");
+    let parts = |command| Performance::parts(&next().state, &command, &AccountId::new("seller"), None);
+    assert!(parts(many).is_empty(), "a refused list wakes no seats");
+    assert_eq!(parts(block(&["A-1-1", "A-1-1"])).len(), 1, "no stream takes part twice");
 }
 
 #[test]
@@ -257,6 +259,7 @@ fn a_change_leaves_everything_else_and_the_house_alone() {
         prices: vec![price("VIP", 200), price("R", 100)],
         cancel_until: None,
         max_seats_per_member: Some(6),
+        members_counted: true,
         ..Terms::clone(&read)
     };
     assert_eq!(*now, expected);

@@ -132,7 +132,7 @@ impl<'a> World<'a> {
         self.asked += 1;
         let asker = self.order.clone().own_again().by(by).key(&self.asked.to_string()).at(self.now);
         let mut asker = if authority == Authority::Any { asker.for_anybody() } else { asker };
-        let parts = Order::involves(&asker.state, command).parts;
+        let parts = parts(&asker.state, command);
         let answer = asker.tell(command);
         self.order = asker.slept();
         let Ok(Decision::Append(events)) = answer else { return };
