@@ -1,5 +1,7 @@
 //! Does the audit find what is wrong, and nothing else? Logs built by hand: a sound one, and one planted fault each.
 
+#[path = "audit/members.rs"]
+mod members;
 #[path = "audit/money.rs"]
 mod money;
 

@@ -195,6 +195,12 @@ impl Aggregate for Member {
 }
 
 impl State {
+    /// Seats held and sold.
+    #[cfg(test)]
+    pub(in crate::domain) fn standing(&self) -> (usize, usize) {
+        (self.held() as usize, self.sold() as usize)
+    }
+
     /// An order with nothing left is forgotten.
     fn edit(&mut self, order_id: &OrderId, edit: impl FnOnce(&mut Share)) {
         let mut share = self.orders.remove(order_id).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::domain::performance;
 use crate::domain::performance::tests::scheduled;
 use crate::domain::performance::{Performance, Terms};
 use crate::domain::testing::{Story, Then, check, story};
-use crate::domain::{Aggregate, Refusal, seat};
+use crate::domain::{Aggregate, Refusal, member, seat};
 use crate::events::order::Ruling;
 use crate::events::seat::ReleaseReason;
 use crate::ids::PaymentKey;
@@ -419,4 +419,72 @@ fn what_is_asked_for_outside_is_asked_under_one_key() {
     assert_eq!((refund.amount, refund.whole), (won(100), false));
     assert_eq!(completed(&terms).state.step(), None);
     assert_eq!(Order::waits_since(&completed(&terms).state), None);
+}
+
+// The member's account
+
+fn capped() -> Terms {
+    let mut schedule = performance::tests::schedule();
+    schedule.max_seats_per_member = Some(3);
+    let known = story::<Performance>().by("seller").after(&performance::Command::Schedule(schedule));
+    Terms::clone(known.state.terms.as_ref().expect("it was scheduled"))
+}
+
+/// The whole way of two seats, with what the account is asked at each step.
+#[test]
+fn the_members_account_moves_with_the_seats() {
+    let (free, capped) = (terms(), capped());
+    let account = |story: &Story<'_, Order>, command: &Command, by: &str| {
+        let asked = Order::parts(&story.state, command, &AccountId::new(by), story.neighbour());
+        let of_member = |(stream, part): &(StreamId, Part)| match part {
+            Part::Member(ask) => Some((stream.as_str().to_owned(), ask.clone())),
+            Part::Seat(_) => None,
+        };
+        asked.iter().find_map(of_member)
+    };
+    let two = || place(&["A-1-1", "B-1-7b"]);
+    let order_id = OrderId::new("o1");
+    let anns = |ask| Some(("member/pf_1/ann".to_owned(), ask));
+    let limits = member::Limits { seats: Some(3), ..member::Limits::default() };
+    let hold = member::Command::Hold { order_id: order_id.clone(), seats: 2, limits };
+    let sell = member::Command::Sell { order_id: order_id.clone() };
+    let release = |seats, reason| member::Command::Release { order_id: order_id.clone(), seats, reason };
+    let own = || placed(&capped).key("next").at(2_000);
+    let bought = || completed(&capped).key("back").at(5_000);
+    let one_back = process(bought().after(&give_back(&[1])).slept());
+    for (name, story, command, by, expected) in [
+        ("placed", story().beside(&capped), two(), "ann", anns(hold)),
+        ("placed, not counted", story().beside(&free), two(), "ann", None),
+        ("placed, of nothing", story(), two(), "ann", None),
+        ("placed again", own(), two(), "ann", None),
+        ("cancelled by the buyer", own(), cancel(), "ann", anns(release(2, ReleaseReason::Cancelled))),
+        ("cancelled by the seller", own(), cancel(), "seller", anns(release(2, ReleaseReason::Cancelled))),
+        ("called off", own(), call_off(), "system", anns(release(2, ReleaseReason::Cancelled))),
+        ("run out", own(), Command::Due, "system", anns(release(2, ReleaseReason::Expired))),
+        ("paid", process(paying(&capped)), captured(1), "system", anns(sell)),
+        ("declined", process(paying(&capped)), declined(1), "system", None),
+        ("one ticket is asked back", bought(), give_back(&[1]), "ann", None),
+        ("and is back", one_back, returned(1), "system", anns(release(1, ReleaseReason::Refunded))),
+        ("not counted, run out", placed(&free), Command::Due, "system", None),
+        ("not counted, paid", process(paying(&free)), captured(1), "system", None),
+    ] {
+        assert_eq!(account(&story, &command, by), expected, "{name}");
+    }
+    // A limit that comes or goes later changes nothing for an order that was placed.
+    let later = placed(&free).beside(&capped).key("next");
+    assert_eq!(account(&later, &cancel(), "ann"), None);
+    let later = placed(&capped).beside(&free).key("next");
+    assert!(account(&later, &cancel(), "ann").is_some());
+}
+
+#[test]
+fn a_member_at_the_limit_is_told_so_first() {
+    let taken = |id: &str| {
+        let stream = StreamId::seat(&PerformanceId::new("pf_1"), &SeatId::new(id));
+        (stream, Refusal::SeatUnavailable { seats: Vec::new() })
+    };
+    let limit = Refusal::MemberLimit { limit: 3, held: 2, sold: 0 };
+    let account = (StreamId::member(&PerformanceId::new("pf_1"), &AccountId::new("ann")), limit.clone());
+    assert!(account.0 < taken("A-1-1").0, "accounts are asked before seats");
+    assert_eq!(Order::parts_refused(&place(&["A-1-1", "A-1-2"]), vec![account, taken("A-1-1")]), limit);
 }
