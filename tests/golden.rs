@@ -14,8 +14,8 @@ use onsale::events::performance::{self, GradePrice};
 use onsale::events::seat::{self, ReleaseReason};
 use onsale::events::venue::{Row, RowSeats, Section};
 use onsale::events::{
-    CouponEvent, Event, Kind, MemberEvent, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent, kinds, show,
-    store, venue,
+    CouponEvent, Event, Kind, MemberEvent, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent,
+    kinds, show, store, venue,
 };
 use onsale::ids::{
     AccountId, CouponId, Hash16, OrderId, Partition, PaymentId, PaymentKey, PerformanceId, RefundId, SeatId, ShowId,

@@ -168,7 +168,8 @@ impl<P: Aggregate> Part for PartOf<P> {
     fn ask_instead(&mut self, other: Box<dyn Part>) -> bool {
         let other: Box<dyn Any> = other;
         let Ok(other) = other.downcast::<Self>() else { return false };
-        let streams = |asks: &[(StreamId, P::Command)]| asks.iter().map(|(stream, _)| stream.clone()).collect::<Vec<_>>();
+        let streams =
+            |asks: &[(StreamId, P::Command)]| asks.iter().map(|(stream, _)| stream.clone()).collect::<Vec<_>>();
         let same = streams(&self.asks) == streams(&other.asks);
         if same {
             self.asks = other.asks;
@@ -220,5 +221,67 @@ impl Asks for Cast {
         }
         let asks = vec![(stream, command)];
         self.parts.push(Box::new(PartOf::<P> { asks, awake: Vec::new(), loans: Vec::new(), says: Vec::new() }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::member::{self, Limits, Member};
+    use crate::domain::order::Part as Ours;
+    use crate::domain::seat;
+    use crate::ids::{AccountId, OrderId, PerformanceId, SeatId};
+
+    fn performance() -> PerformanceId {
+        PerformanceId::new("pf_1")
+    }
+
+    fn of_seat(number: u8) -> (StreamId, Ours) {
+        let hold = seat::Command::Hold { order_id: OrderId::new("o1") };
+        (StreamId::seat(&performance(), &SeatId::new(format!("A-1-{number}"))), Ours::Seat(hold))
+    }
+
+    fn of_member(most: u32) -> (StreamId, Ours) {
+        let limits = Limits { seats: Some(most), ..Limits::default() };
+        let hold = member::Command::Hold { order_id: OrderId::new("o1"), seats: 2, limits };
+        (StreamId::member(&performance(), &AccountId::new("ann")), Ours::Member(hold))
+    }
+
+    fn part<P: Aggregate>(parts: &[Box<dyn Part>]) -> Vec<&(StreamId, P::Command)> {
+        let any = parts.iter().map(|part| -> &dyn Any { part.as_ref() });
+        any.filter_map(|part| part.downcast_ref::<PartOf<P>>()).flat_map(|part| &part.asks).collect()
+    }
+
+    #[test]
+    fn nouns_stand_together_and_all_streams_in_their_order() {
+        let cast = Cast::of(vec![of_seat(2), of_member(3), of_seat(1), of_seat(2)]);
+        assert_eq!(cast.parts.len(), 2, "one for each noun");
+        let names =
+            |asks: Vec<&(StreamId, seat::Command)>| asks.iter().map(|ask| ask.0.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(part::<seat::Seat>(&cast.parts)), ["seat/pf_1/A-1-1", "seat/pf_1/A-1-2"]);
+        let first: &dyn Any = cast.parts[0].as_ref();
+        assert!(first.is::<PartOf<Member>>(), "accounts are borrowed before seats, always");
+    }
+
+    #[test]
+    fn the_same_streams_are_asked_again_and_others_are_not() {
+        let asked = || Cast::of(vec![of_member(3), of_seat(1), of_seat(2)]).parts;
+        let mut parts = asked();
+        assert!(Cast::of(vec![of_seat(2), of_seat(1), of_member(1)]).replaces(&mut parts));
+        let limits = part::<Member>(&parts).into_iter().map(|(_, ask)| match ask {
+            member::Command::Hold { limits, .. } => limits.seats,
+            other => panic!("it was to hold, not {other:?}"),
+        });
+        assert_eq!(limits.collect::<Vec<_>>(), [Some(1)], "what has to be asked now");
+        for other in [
+            vec![of_seat(1), of_seat(2)],
+            vec![of_member(3), of_seat(1)],
+            vec![of_member(3), of_seat(1), of_seat(3)],
+            vec![of_member(3), of_seat(1), of_seat(2), of_seat(3)],
+            vec![of_member(3)],
+            vec![],
+        ] {
+            assert!(!Cast::of(other.clone()).replaces(&mut asked()), "{other:?}");
+        }
     }
 }

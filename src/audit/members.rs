@@ -79,14 +79,12 @@ impl Members {
 
     fn terms(&mut self, event: &PerformanceEvent, record: &Record) {
         let (seats, others) = match event {
-            PerformanceEvent::Scheduled(terms) => (
-                terms.max_seats_per_member,
-                terms.max_live_orders_per_member.or(terms.max_unpaid_holds_per_member),
-            ),
-            PerformanceEvent::Changed(terms) => (
-                terms.max_seats_per_member,
-                terms.max_live_orders_per_member.or(terms.max_unpaid_holds_per_member),
-            ),
+            PerformanceEvent::Scheduled(terms) => {
+                (terms.max_seats_per_member, terms.max_live_orders_per_member.or(terms.max_unpaid_holds_per_member))
+            }
+            PerformanceEvent::Changed(terms) => {
+                (terms.max_seats_per_member, terms.max_live_orders_per_member.or(terms.max_unpaid_holds_per_member))
+            }
             _ => return,
         };
         // Once begun, the counting goes on whatever the terms.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CouponEvent, Event, MemberEvent, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent, kinds, upcast,
+    CouponEvent, Event, MemberEvent, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent, kinds,
+    upcast,
 };
 use crate::limits;
 

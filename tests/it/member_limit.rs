@@ -76,9 +76,10 @@ async fn twenty_orders_at_once_get_no_more_than_the_limit() {
         let export = stage.home.export();
         let stream = format!("member/{}/kim", stage.performance);
         let told: Vec<&Value> = export.iter().filter(|event| event["stream"] == stream.as_str()).collect();
-        assert_eq!(told.iter().map(|e| e["kind"].as_str().unwrap()).collect::<Vec<_>>(), [
-            "member.held", "member.held", "member.released", "member.held"
-        ]);
+        assert_eq!(
+            told.iter().map(|e| e["kind"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["member.held", "member.held", "member.released", "member.held"]
+        );
         assert_eq!((&told[0]["data"]["seats"], &told[0]["data"]["account_id"]), (&json!(1), &json!("kim")));
         assert_eq!((&told[2]["data"]["reason"], &told[2]["data"]["unpaid"]), (&json!("cancelled"), &json!(true)));
         stage.home.assert_audit_passes();
@@ -131,7 +132,10 @@ async fn holds_let_go_free_the_count_and_bar_for_a_while() {
         })
         .await;
         let shown = stage.anyone.get(&format!("/v1/performances/{}", stage.performance)).await.expect(200).body;
-        assert_eq!((&shown["max_live_orders_per_member"], &shown["max_unpaid_holds_per_member"]), (&json!(1), &json!(2)));
+        assert_eq!(
+            (&shown["max_live_orders_per_member"], &shown["max_unpaid_holds_per_member"]),
+            (&json!(1), &json!(2))
+        );
         let kim = stage.member("kim");
         let order = place(&stage, &kim, "1", &["A-1-1"]).await.expect(201);
         let live = place(&stage, &kim, "2", &["A-1-2"]).await.problem(409, "too-many-live-orders");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onsale::actors::{CommandError, Outcome, Request};
 use onsale::clock::Entropy;
-use onsale::domain::{Aggregate, Authority, Refusal, coupon, order, store};
+use onsale::domain::{Aggregate, Authority, Refusal, coupon, order, performance, store};
 use onsale::fault::Fault;
 use onsale::ids::{AccountId, CommandId, Hash16, LogPosition, OrderId, PaymentId, SeatId, StreamId};
 use onsale::money::{Amount, Currency};
@@ -190,6 +190,25 @@ async fn look(world: &World) {
     {
         world.assert_durable(position, "a read").await;
         world.tally.count("read");
+    }
+}
+
+/// The seller, who grants each member now more, now less, while they order.
+pub async fn seller(world: Arc<World>) {
+    let entropy = Entropy::seeded(world.seed ^ 0x5e11);
+    let (stream, by) = (StreamId::performance(&world.performance), AccountId::new("seller"));
+    for _ in 0..if world.granted.counted() { 8 } else { 0 } {
+        tokio::time::sleep(Duration::from_millis(entropy.below(1_500))).await;
+        let limit = u32::try_from(1 + entropy.below(4)).ok();
+        let change = performance::Change { max_seats_per_member: Some(limit), ..performance::Change::default() };
+        let request = request(entropy.hash16(), &by);
+        let moved =
+            insist::<performance::Performance>(&world, stream.clone(), performance::Command::Change(change), request)
+                .await;
+        let moved = moved.unwrap_or_else(|refusal| panic!("a limit was not moved: {refusal}"));
+        if !moved.events.is_empty() {
+            world.tally.count("limit moved");
+        }
     }
 }
 

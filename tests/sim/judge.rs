@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use onsale::audit;
 use onsale::events::order::OrderSeat;
-use onsale::events::{Event, OrderEvent, Record, SeatEvent};
+use onsale::events::{Event, OrderEvent, PerformanceEvent, Record, SeatEvent};
 use onsale::ids::{AccountId, CommandId, OrderId, SeatId};
 use onsale::timestamp::Timestamp;
 use tokio::task::JoinSet;
@@ -118,6 +118,7 @@ fn members(world: &World, records: &[Record]) -> Vec<String> {
     let mut violations = Vec::new();
     let mut holder: BTreeMap<SeatId, OrderId> = BTreeMap::new();
     let mut buyer: BTreeMap<OrderId, AccountId> = BTreeMap::new();
+    let mut granted = world.granted;
     for record in records {
         let here = format!("{}:{}", record.partition, record.position);
         match (record.event(), record.stream.seat_id()) {
@@ -129,9 +130,12 @@ fn members(world: &World, records: &[Record]) -> Vec<String> {
                 let orders: BTreeSet<&OrderId> = holder.values().filter(of_buyer).collect();
                 let seats = holder.values().filter(of_buyer).count();
                 let over = |most: Option<u32>, count: usize| most.is_some_and(|most| count > most as usize);
-                if over(world.granted.seats, seats) || over(world.granted.live_orders, orders.len()) {
+                if over(granted.seats, seats) || over(granted.live_orders, orders.len()) {
                     violations.push(format!("I5 at {here}: {} has {seats} seats of {orders:?}", placed.account_id));
                 }
+            }
+            (Ok(Event::Performance(PerformanceEvent::Changed(terms))), _) => {
+                granted.seats = terms.max_seats_per_member;
             }
             (Ok(Event::Member(_)), _) if !world.granted.counted() => {
                 violations.push(format!("I5 at {here}: nobody is counted here"));

@@ -47,6 +47,7 @@ pub const INTERESTING: &[&str] = &[
     "answer repeated after a fault",
     "two orders of one member at once",
     "member at the limit",
+    "limit moved",
     "too many live orders",
     "too many unpaid holds",
     "coupon issued",
@@ -190,6 +191,7 @@ async fn simulate(seed: u64) -> Report {
         clients.spawn(buyers::member(world.clone(), number));
     }
     clients.spawn(buyers::counter(world.clone()));
+    clients.spawn(buyers::seller(world.clone()));
     let mut watching = tokio::task::JoinSet::new();
     for number in 0..4 {
         watching.spawn(watchers::watch(world.clone(), number));

@@ -93,9 +93,8 @@ fn holds_let_go_unpaid_bar_for_a_while() {
         let first = story::<Member>().after(&hold("o1", 1, FREE)).at(1_000).after(&release("o1", 1, Expired));
         first.after(&hold("o2", 1, FREE)).at(61_000).after(&release("o2", 1, Cancelled)).slept()
     };
-    let no = |limit, until, at| {
-        Then::Refuses(Refusal::TooManyHolds { limit, until: Timestamp(until), at: Timestamp(at) })
-    };
+    let no =
+        |limit, until, at| Then::Refuses(Refusal::TooManyHolds { limit, until: Timestamp(until), at: Timestamp(at) });
     let happens = Then::Happens(&["member.held"]);
     let by_seller = {
         let held = twice().after(&hold("o3", 1, FREE)).by("seller");

@@ -34,12 +34,7 @@ impl Ask for Part {
 type Seats = Vec<(StreamId, seat::Command)>;
 
 /// What happens to the seats, and to the member's account, if the command is accepted.
-pub(super) fn cast(
-    state: &State,
-    command: &Command,
-    by: &AccountId,
-    terms: Option<&Terms>,
-) -> Vec<(StreamId, Part)> {
+pub(super) fn cast(state: &State, command: &Command, by: &AccountId, terms: Option<&Terms>) -> Vec<(StreamId, Part)> {
     match (command, &state.placed) {
         (Command::Place(place), None) => {
             let hold = seat::Command::Hold { order_id: place.order_id.clone() };
@@ -56,7 +51,12 @@ pub(super) fn cast(
     }
 }
 
-fn with_member(performance: &PerformanceId, member: &AccountId, seats: Seats, counted: Option<Limits>) -> Vec<(StreamId, Part)> {
+fn with_member(
+    performance: &PerformanceId,
+    member: &AccountId,
+    seats: Seats,
+    counted: Option<Limits>,
+) -> Vec<(StreamId, Part)> {
     let account = counted.and_then(|limits| of_member(&seats, limits));
     let account = account.map(|ask| (StreamId::member(performance, member), Part::Member(ask)));
     account.into_iter().chain(seats.into_iter().map(|(stream, ask)| (stream, Part::Seat(ask)))).collect()

@@ -258,8 +258,7 @@ fn which_terms_may_be_changed() {
 #[test]
 fn members_are_counted_from_the_first_order_on_or_never() {
     let set = |limit| Command::Change(Change { max_seats_per_member: Some(limit), ..Change::default() });
-    let holds =
-        Command::Change(Change { max_unpaid_holds_per_member: Some(Some(3)), ..Change::default() });
+    let holds = Command::Change(Change { max_unpaid_holds_per_member: Some(Some(3)), ..Change::default() });
     let live = Command::Change(Change { max_live_orders_per_member: Some(Some(1)), ..Change::default() });
     let dear = Command::Change(Change { max_seats_per_order: Some(2), ..Change::default() });
     let later = Command::Change(Change {
@@ -279,7 +278,12 @@ fn members_are_counted_from_the_first_order_on_or_never() {
         ("on sale, live orders", plain().at(1_000), live, no.clone()),
         ("another change on sale", plain().at(1_000), dear, happens.clone()),
         ("it was on sale", plain().at(1_500).after(&later).slept().key("third").at(1_600), set(Some(4)), no),
-        ("it was to be, but was not", plain().at(900).after(&later).key("third").at(1_600), set(Some(4)), happens.clone()),
+        (
+            "it was to be, but was not",
+            plain().at(900).after(&later).key("third").at(1_600),
+            set(Some(4)),
+            happens.clone(),
+        ),
         ("counted: more", counted().at(1_500), set(Some(6)), happens.clone()),
         ("counted: fewer", counted().at(1_500), set(Some(1)), happens.clone()),
         ("counted: as many as they like", counted().at(1_500), set(None), happens.clone()),
