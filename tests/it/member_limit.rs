@@ -22,7 +22,7 @@ async fn place(stage: &Stage, who: &Client, key: &str, seats: &[&str]) -> Answer
 
 async fn cancel(who: &Client, order: &Answer) {
     let path = format!("/v1/orders/{}/cancel", order.str("order_id"));
-    let key = format!("cancel {}", order.str("order_id"));
+    let key = format!("cancel-{}", order.str("order_id"));
     who.key(&key).post(&path, &json!({})).await.expect(200);
 }
 
@@ -43,8 +43,8 @@ async fn change(stage: &Stage, key: &str, body: Value) -> Answer {
 /// One order for every seat of the house, all at once; the answers that came.
 async fn storm(stage: &Stage, who: &Client, name: &str) -> Vec<Answer> {
     let mut load = tokio::task::JoinSet::new();
-    for seat in house() {
-        let (client, path) = (who.key(&format!("{name} {seat}")), stage.orders());
+    for (number, seat) in house().into_iter().enumerate() {
+        let (client, path) = (who.key(&format!("{name}-{number}")), stage.orders());
         load.spawn(async move { client.try_post(&path, &json!({"seats": [seat]})).await });
     }
     load.join_all().await.into_iter().flatten().collect()
@@ -91,11 +91,11 @@ async fn a_crash_in_the_middle_keeps_the_count() {
     for kind in BOTH {
         let mut stage = Stage::set_with(kind, |body| body["max_seats_per_member"] = json!(2)).await;
         for round in 0..4 {
-            let (name, key) = (format!("fan-{round}"), format!("round {round}"));
+            let (name, key) = (format!("fan-{round}"), format!("round-{round}"));
             let (fan, orders) = (stage.member(&name), stage.orders());
             let mut load = tokio::task::JoinSet::new();
-            for seat in house() {
-                let (client, path) = (fan.key(&format!("{key} {seat}")), orders.clone());
+            for (number, seat) in house().into_iter().enumerate() {
+                let (client, path) = (fan.key(&format!("{key}-{number}")), orders.clone());
                 load.spawn(async move { client.try_post(&path, &json!({"seats": [seat]})).await });
             }
             // As soon as anything was answered: the others are somewhere on their way.
@@ -176,7 +176,7 @@ async fn what_is_given_back_may_be_bought_again() {
         let shop = Shop::open(Plan { kind, change, ..Plan::default() }).await;
         let kim = shop.member("kim");
         let orders = format!("/v1/performances/{}/orders", shop.performance);
-        let one = |seat: &'static str| (kim.key(&format!("one {seat}")), json!({"seats": [seat]}));
+        let one = |seat: &'static str| (kim.key(&format!("one-{seat}")), json!({"seats": [seat]}));
         let order = shop.place(&kim, &["A-1-1", "A-1-2"]).await;
         let paid = shop.pay(&kim, &order, "pk_1", 2 * shop.price).await.expect(200);
         let (client, body) = one("A-1-3");
@@ -232,7 +232,7 @@ async fn members_are_counted_from_the_first_order_on() {
     assert!(stage.home.export().iter().all(|event| !event["stream"].as_str().unwrap().starts_with("member/")));
     let early = Stage::set_with(Kind::Sqlite, |body| body["sale_opens_at"] = json!("2098-01-01T00:00:00Z")).await;
     let body = json!({"max_seats_per_member": 2, "starts_at": FAR});
-    assert_eq!(change(&early, "in time", body).await.expect(200).body["max_seats_per_member"], 2);
+    assert_eq!(change(&early, "in-time", body).await.expect(200).body["max_seats_per_member"], 2);
     let opened = change(&early, "open", json!({"sale_opens_at": "2020-01-01T00:00:00Z"})).await.expect(200);
     assert_eq!(opened.body["status"], "on_sale");
     let kim = early.member("kim");
