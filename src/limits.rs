@@ -415,6 +415,9 @@ pub const HOLD_SECONDS_MIN: u32 = 5;
 pub const HOLD_SECONDS_MAX: u32 = 3_600;
 /// Payments that may be declined before an order fails.
 pub const PAYMENT_ATTEMPTS: u32 = 3;
+/// Holds of one member that ended unpaid count against the limit of their performance for that long; the limit at most.
+pub const UNPAID_HOLDS_WINDOW: Duration = Duration::from_secs(600);
+pub const UNPAID_HOLDS: u32 = 100;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;

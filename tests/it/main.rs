@@ -17,6 +17,7 @@ mod list_catalogue;
 mod list_coupons;
 mod list_orders;
 mod list_payments;
+mod member_limit;
 mod operators;
 mod order_coupons;
 mod payments;
