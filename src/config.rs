@@ -14,6 +14,7 @@ use toml::{Table, Value};
 pub use self::sse::Sse;
 use crate::limits;
 
+mod file;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -50,6 +51,7 @@ pub struct Server {
     pub admin_listen: String,
     pub node: String,
     pub follow: bool,
+    pub production: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Data {
 pub struct Database {
     pub url: Secret,
     pub partitions: u16,
+    pub server_role: String,
+    pub server_password: Secret,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -119,9 +123,9 @@ pub struct Auth {
     pub ticket_code_key: Secret,
 }
 
-/// A text that may carry a password: it is handed out on request only and never printed.
-#[derive(Clone, Deserialize, PartialEq, Eq, Default)]
-#[serde(transparent)]
+/// A text that may carry a password: it is handed out on request only and never printed. `file:PATH` stands for what is
+/// in that file.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
 impl Secret {
@@ -138,6 +142,16 @@ impl Secret {
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        match text.strip_prefix("file:") {
+            Some(path) => file::secret(Path::new(path)).map(Self).map_err(serde::de::Error::custom),
+            None => Ok(Self(text)),
+        }
     }
 }
 
@@ -192,7 +206,7 @@ impl Config {
         Self::from_parts(file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), environment, flags)
     }
 
-    /// The same without touching the process: everything is handed in.
+    /// The same with everything handed in; only files that secrets are in are read.
     pub fn from_parts(
         file: Option<(&str, &str)>,
         mut environment: Vec<(String, String)>,
@@ -211,8 +225,12 @@ impl Config {
             put_text(&mut merged, flag.section, flag.key, &flag.value, &format!("--{}", flag.name))?;
         }
         let config: Self = merged.try_into().map_err(|e: toml::de::Error| {
-            // Only ranges and closed sets of words can still be wrong here; serde would quote the value.
-            ConfigError::new(last_key(&e), "has a value that is out of range or not one of the choices")
+            // Only secrets' files, ranges and closed sets of words can still be wrong here; serde would quote the value.
+            let problem = file::problem(e.message());
+            ConfigError::new(
+                last_key(&e),
+                problem.unwrap_or("has a value that is out of range or not one of the choices"),
+            )
         })?;
         config.checked()
     }
@@ -234,6 +252,20 @@ impl Config {
         let known = ["postgres://", "postgresql://", "sqlite:"];
         if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
             return wrong("database.url", "must start with postgres:// or sqlite:".to_owned());
+        }
+        let role = self.database.server_role.as_str();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if role.len() > limits::ROLE_NAME_BYTES
+            || !role.chars().all(plain)
+            || role.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return wrong(
+                "database.server_role",
+                "must be small letters, digits and _, and not begin with a digit".to_owned(),
+            );
+        }
+        if !self.database.server_password.expose().chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+            return wrong("database.server_password", "must be printable ASCII".to_owned());
         }
         if url == "sqlite:" {
             return wrong("database.url", "names no directory; sqlite:DIR does".to_owned());

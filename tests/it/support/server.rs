@@ -57,16 +57,24 @@ impl Home {
         self.data().join("test.toml")
     }
 
+    /// As nodes log in.
     pub fn database_url(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.url.clone())
     }
 
-    /// The options by which every command finds this log.
+    /// As who migrates, and who damages things on purpose.
+    pub fn owner_url(&self) -> Option<String> {
+        self.database.as_ref().map(|database| database.owner.clone())
+    }
+
+    /// The options by which every command but `migrate` finds this log.
     pub fn options(&self) -> Vec<String> {
+        self.options_of(self.database_url())
+    }
+
+    fn options_of(&self, url: Option<String>) -> Vec<String> {
         let mut options = vec!["--data".to_owned(), self.data().display().to_string()];
-        if let Some(url) = self.database_url() {
-            options.extend(["--database-url".to_owned(), url]);
-        }
+        options.extend(url.into_iter().flat_map(|url| ["--database-url".to_owned(), url]));
         if self.config().exists() {
             options.extend(["--config".to_owned(), self.config().display().to_string()]);
         }
@@ -75,7 +83,7 @@ impl Home {
 
     /// Runs a command on this log to its end.
     pub fn run(&self, args: &[&str]) -> Output {
-        let options = self.options();
+        let options = if args.first() == Some(&"migrate") { self.options_of(self.owner_url()) } else { self.options() };
         let all: Vec<&str> = args.iter().copied().chain(options.iter().map(String::as_str)).collect();
         onsale(&all)
     }
