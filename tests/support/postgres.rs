@@ -44,7 +44,7 @@ pub async fn database() -> Database {
     let admin = server().await;
     let made = new_database(admin.clone(), &format!("TEMPLATE {TEMPLATE}_{}", std::process::id())).await;
     // What a role may do to a database as a whole is not copied with it.
-    sql(&admin, &format!("GRANT CREATE ON DATABASE {} TO {SERVER_ROLE}", made.name)).await;
+    sql(&admin, &format!("GRANT CONNECT, CREATE ON DATABASE {} TO {SERVER_ROLE}", made.name)).await;
     made
 }
 

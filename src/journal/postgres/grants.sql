@@ -27,7 +27,7 @@ BEGIN
     END;
     -- Without the right to give it, GRANT only warns.
     IF NOT has_database_privilege(server, current_database(), 'CREATE') THEN
-        RAISE EXCEPTION 'it must be able to make schemas; let the owner of the database run: GRANT CREATE ON DATABASE %I TO %I',
+        RAISE EXCEPTION 'it must be able to make schemas; let the owner of the database run: GRANT CREATE ON DATABASE % TO %',
             current_database(), server USING ERRCODE = 'insufficient_privilege';
     END IF;
 
@@ -57,7 +57,7 @@ BEGIN
             EXECUTE change;
         END LOOP;
     EXCEPTION WHEN insufficient_privilege THEN
-        RAISE EXCEPTION '%; let an administrator run: GRANT %I TO %I', SQLERRM, server, me
+        RAISE EXCEPTION '%; let an administrator run: GRANT % TO %', SQLERRM, server, me
             USING ERRCODE = 'insufficient_privilege';
     END;
 
