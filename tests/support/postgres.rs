@@ -18,7 +18,7 @@ pub const PARTITIONS: u16 = 8;
 const TEMPLATE: &str = "onsale_template";
 /// What nodes are here, and their password where the server asks for one.
 pub const SERVER_ROLE: &str = "onsale_server";
-const SERVER_PASSWORD: &str = "of-tests-only";
+pub const SERVER_PASSWORD: &str = "marker-of-the-database";
 
 static SERVER: OnceCell<String> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -27,6 +27,8 @@ pub fn onsale(args: &[&str]) -> Output {
 pub struct Home {
     pub dir: tempfile::TempDir,
     database: Option<postgres::Database>,
+    /// Do its servers write down everything they could say?
+    tells: bool,
 }
 
 impl Home {
@@ -36,12 +38,30 @@ impl Home {
             Kind::Sqlite => None,
             Kind::Postgres => Some(postgres::empty_database().await),
         };
-        let home = Self { dir, database };
+        let home = Self { dir, database, tells: false };
         if kind == Kind::Postgres {
             let output = home.run(&["migrate"]);
             assert!(output.status.success(), "migrate failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         home
+    }
+
+    /// Its servers log at trace, as JSON, into the file [`Self::told`].
+    pub async fn telling(kind: Kind) -> Self {
+        Self { tells: true, ..Self::new(kind).await }
+    }
+
+    pub fn told(&self) -> PathBuf {
+        self.data().join("stderr.log")
+    }
+
+    /// How much a server of this home says, how, and where to.
+    fn log(&self) -> ([(&'static str, &'static str); 2], Stdio) {
+        if !self.tells {
+            return ([("ONSALE_LOG__LEVEL", "error"), ("ONSALE_LOG__FORMAT", "pretty")], Stdio::inherit());
+        }
+        let file = std::fs::File::options().create(true).append(true).open(self.told()).expect("the directory is ours");
+        ([("ONSALE_LOG__LEVEL", "trace"), ("ONSALE_LOG__FORMAT", "json")], file.into())
     }
 
     pub fn data(&self) -> &Path {
@@ -139,14 +159,15 @@ impl Server {
     }
 
     pub async fn start_with(home: &Home, listen: &str, more: &[&str]) -> Self {
+        let (level, stderr) = home.log();
         let mut child = AsyncCommand::new(env!("CARGO_BIN_EXE_onsale"))
             .args(["serve", "--listen", listen])
             .args(home.options())
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .env("ONSALE_LOG__LEVEL", "error")
+            .stderr(stderr)
+            .envs(level)
             .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");
