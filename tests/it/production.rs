@@ -42,7 +42,8 @@ async fn production_refuses_a_role_that_could_edit_history() {
 
     // Elsewhere it is a warning.
     config(&home, "");
-    let server = Server::start_with(&home, "127.0.0.1:0", &["--database-url", &owner]).await;
+    let home = home.as_owner();
+    let server = Server::start(&home).await;
     assert!(server.terminate().await.success());
     let told = std::fs::read_to_string(home.told()).expect("the node's log");
     let warnings = told.lines().filter(|line| line.contains("\"WARN\"") && line.contains("could edit history"));

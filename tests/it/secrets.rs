@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::base::postgres;
 use crate::support::markers::Markers;
 use crate::support::redis::Redis;
-use crate::support::server::{BOTH, Kind};
+use crate::support::server::{BOTH, Kind, Server};
 use crate::support::shop::{PSP_KEY, Plan, Shop};
 use crate::support::sse::Stream;
 
@@ -109,6 +109,24 @@ async fn sale(shop: &Shop, markers: &mut Markers) {
     shop.anyone.with("cookie", &cookie).get("/v1/orders").await.expect(401);
 }
 
+/// A second node, and what both have to say when their Redis goes away.
+async fn elsewhere(shop: &Shop, mut redis: Redis, markers: &mut Markers) {
+    let node = Server::follow(&shop.home, &[]).await;
+    let lee = shop.home.token("lee", "member", None);
+    let lee = shop.anyone.with_token(&markers.mark_token("a token at another node", lee)).elsewhere(&node.base);
+    lee.get("/v1/orders").await.expect(200);
+    let path = format!("/v1/performances/{}/seats/events", shop.performance);
+    let ticket = lee.post("/v1/stream-tickets", &json!({"path": path})).await.expect(201).str("ticket");
+    let ticket = markers.mark_token("a ticket of another node", ticket);
+    let mut stream = Stream::open(&shop.anyone.elsewhere(&node.base), &format!("{path}?ticket={ticket}"), None).await;
+    assert_eq!(stream.frame().await.event, "snapshot");
+    redis.stop().await;
+    let block = json!({"seats": ["A-1-9"], "reason": markers.mark("a reason to block", "marker-reason-of-block")});
+    shop.seller.post(&format!("/v1/performances/{}/seats/block", shop.performance), &block).await.expect(200);
+    assert_eq!(stream.frame().await.event, "seat.blocked");
+    assert!(node.terminate().await.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_at_their_most_talkative_keep_secrets() {
     for kind in BOTH {
@@ -121,11 +139,13 @@ async fn logs_at_their_most_talkative_keep_secrets() {
         let shop = Shop::open(Plan { kind, tells: true, more, ..Plan::default() }).await;
         of_the_node(&shop, &mut markers);
         sale(&shop, &mut markers).await;
-        let pid = shop.server.pid();
+        if kind == Kind::Postgres {
+            elsewhere(&shop, redis, &mut markers).await;
+        }
         assert!(shop.server.terminate().await.success());
         let told = std::fs::read_to_string(shop.home.told()).expect("the node's log");
         for word in ["\"TRACE\"", "\"DEBUG\"", "hyper", "\"ready\""] {
-            assert!(told.contains(word), "{kind:?} {pid:?}: a log at trace says {word}");
+            assert!(told.contains(word), "{kind:?}: a log at trace says {word}");
         }
         let found = markers.found_in(&told);
         let lines = |secret: &String| {

@@ -82,6 +82,14 @@ impl Home {
         self.database.as_ref().map(|database| database.url.clone())
     }
 
+    /// From now on nodes log in as the owner, too.
+    pub fn as_owner(mut self) -> Self {
+        if let Some(database) = &mut self.database {
+            database.url.clone_from(&database.owner);
+        }
+        self
+    }
+
     /// As who migrates, and who damages things on purpose.
     pub fn owner_url(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.owner.clone())
