@@ -4,17 +4,17 @@
 //! is no second list of defaults. Errors name the key and where it stands, never the value, which may be a secret. This is
 //! the only file that reads the environment; what the options do is not known here.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+pub use self::secret::Secret;
 pub use self::sse::Sse;
 use crate::limits;
 
-mod file;
+mod secret;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -123,44 +123,6 @@ pub struct Auth {
     pub ticket_code_key: Secret,
 }
 
-/// A text that may carry a password: it is handed out on request only and never printed. `file:PATH` stands for what is
-/// in that file.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        match text.strip_prefix("file:") {
-            Some(path) => file::secret(Path::new(path)).map(Self).map_err(serde::de::Error::custom),
-            None => Ok(Self(text)),
-        }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_set() { "(set)" } else { "(not set)" })
-    }
-}
-
 /// What is wrong with the configuration: the key and the place, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -226,7 +188,7 @@ impl Config {
         }
         let config: Self = merged.try_into().map_err(|e: toml::de::Error| {
             // Only secrets' files, ranges and closed sets of words can still be wrong here; serde would quote the value.
-            let problem = file::problem(e.message());
+            let problem = secret::problem(e.message());
             ConfigError::new(
                 last_key(&e),
                 problem.unwrap_or("has a value that is out of range or not one of the choices"),

@@ -42,7 +42,7 @@ async fn production_refuses_a_role_that_could_edit_history() {
 
     // Elsewhere it is a warning.
     config(&home, "");
-    let home = home.as_owner();
+    let home = home.served_by_owner();
     let server = Server::start(&home).await;
     assert!(server.terminate().await.success());
     let told = std::fs::read_to_string(home.told()).expect("the node's log");

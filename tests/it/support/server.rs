@@ -83,7 +83,7 @@ impl Home {
     }
 
     /// From now on nodes log in as the owner, too.
-    pub fn as_owner(mut self) -> Self {
+    pub fn served_by_owner(mut self) -> Self {
         if let Some(database) = &mut self.database {
             database.url.clone_from(&database.owner);
         }
