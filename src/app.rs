@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod mail;
 mod payments;
+mod production;
 mod watchers;
 
 use std::net::SocketAddr;
@@ -34,7 +35,7 @@ use crate::gateways::hints::Channel;
 use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::follow::{Follow, Risen};
-use crate::journal::open::{self, OpenError, Options, Role, Target};
+use crate::journal::open::{self, Migration, OpenError, Options, Role, ServerRole, Target};
 use crate::journal::poll::Poll;
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
@@ -142,6 +143,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let hints = hints(config)?;
     let shared = guard::shared(config)?;
     let node = node_id(config, &entropy);
+    production::check(config).await?;
     let (stop, watching) = (CancellationToken::new(), TaskTracker::new());
     let (journal, log) = match config.server.follow {
         true => follow(config, hints, &clock, &entropy, &stop, &watching).await?,
@@ -383,6 +385,16 @@ pub fn target(config: &Config) -> Target {
 #[must_use]
 pub fn chosen_partitions(config: &Config) -> Option<u16> {
     (config.database.partitions != limits::DEFAULT_PARTITIONS).then_some(config.database.partitions)
+}
+
+/// What a migration has to do, as configured.
+#[must_use]
+pub fn migration(config: &Config) -> Migration {
+    let database = &config.database;
+    let password = database.server_password.is_set().then(|| database.server_password.expose().to_owned());
+    let server =
+        (!database.server_role.is_empty()).then(|| ServerRole { name: database.server_role.clone(), password });
+    Migration { partitions: chosen_partitions(config), server }
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {

@@ -9,6 +9,10 @@ use std::time::Duration;
 pub const DEFAULT_PARTITIONS: u16 = 64;
 /// Partitions at most; ids carry the number.
 pub const MAX_PARTITIONS: u16 = 4096;
+/// Bytes of a file that a secret is in.
+pub const SECRET_FILE_BYTES: u64 = 64 << 10;
+/// Bytes of a role's name; Postgres cuts longer ones.
+pub const ROLE_NAME_BYTES: usize = 63;
 
 /// Events in one unit. An order of 100 seats is 101; a block of 2,000 seats is 2,001.
 pub const UNIT_EVENTS: usize = 2_048;
