@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod mail;
 mod payments;
+mod production;
 mod watchers;
 
 use std::net::SocketAddr;
@@ -17,8 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::{any, get};
+use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ use crate::gateways::hints::Channel;
 use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::follow::{Follow, Risen};
-use crate::journal::open::{self, OpenError, Options, Role, Target};
+use crate::journal::open::{self, Migration, OpenError, Options, Role, ServerRole, Target};
 use crate::journal::poll::Poll;
 use crate::journal::{ClaimError, SharedJournal};
 use crate::limits;
@@ -143,6 +143,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let hints = hints(config)?;
     let shared = guard::shared(config)?;
     let node = node_id(config, &entropy);
+    production::check(config).await?;
     let (stop, watching) = (CancellationToken::new(), TaskTracker::new());
     let (journal, log) = match config.server.follow {
         true => follow(config, hints, &clock, &entropy, &stop, &watching).await?,
@@ -227,7 +228,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         clock,
         entropy,
         readiness: health,
-        metrics: metrics.clone(),
+        metrics: admin.is_none().then(|| metrics.clone()),
         stopping: stop.clone(),
         guard: Arc::new(guard),
         follows: config.server.follow,
@@ -235,25 +236,19 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(|source| listen_error(&config.server.listen, source))?;
     let streams = Streams::start().map_err(StartError::Threads)?;
     let mut listeners = Vec::new();
-    let public = match admin {
-        None => router,
-        Some(admin) => {
-            let text = get(move || async move { metrics.render() });
-            let own = Router::new().route("/metrics", text);
-            listeners.push(tokio::spawn(http::serve(
-                admin,
-                own,
-                watchers::terms(config, limits::ADMIN_CONNECTIONS, http::Crowd::default()),
-                streams.handle(),
-                stop.clone(),
-            )));
-            // The numbers have an address of their own now; here they are no longer to be had.
-            Router::new().route("/metrics", any(|| async { StatusCode::NOT_FOUND })).fallback_service(router)
-        }
-    };
+    if let Some(admin) = admin {
+        let text = get(move || async move { metrics.render() });
+        listeners.push(tokio::spawn(http::serve(
+            admin,
+            Router::new().route("/metrics", text),
+            watchers::terms(config, limits::ADMIN_CONNECTIONS, http::Crowd::default()),
+            streams.handle(),
+            stop.clone(),
+        )));
+    }
     listeners.push(tokio::spawn(http::serve(
         listener,
-        public,
+        router,
         watchers::terms(config, config.sse.connections(), guard::crowd(config)?),
         streams.handle(),
         stop.clone(),
@@ -390,6 +385,16 @@ pub fn target(config: &Config) -> Target {
 #[must_use]
 pub fn chosen_partitions(config: &Config) -> Option<u16> {
     (config.database.partitions != limits::DEFAULT_PARTITIONS).then_some(config.database.partitions)
+}
+
+/// What a migration has to do, as configured.
+#[must_use]
+pub fn migration(config: &Config) -> Migration {
+    let database = &config.database;
+    let password = database.server_password.is_set().then(|| database.server_password.expose().to_owned());
+    let server =
+        (!database.server_role.is_empty()).then(|| ServerRole { name: database.server_role.clone(), password });
+    Migration { partitions: chosen_partitions(config), server }
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {

@@ -4,7 +4,6 @@
 //! is no second list of defaults. Errors name the key and where it stands, never the value, which may be a secret. This is
 //! the only file that reads the environment; what the options do is not known here.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,11 +13,13 @@ use toml::{Table, Value};
 use self::edge::networks;
 pub use self::edge::{Cors, Forwarding, Limits, Rate};
 pub use self::mail::Mail;
+pub use self::secret::Secret;
 pub use self::sse::Sse;
 use crate::limits;
 
 mod edge;
 mod mail;
+mod secret;
 mod sse;
 
 /// The commented defaults, as `onsale config --defaults` prints them.
@@ -63,6 +64,7 @@ pub struct Server {
     pub public_url: String,
     pub hsts_seconds: u64,
     pub max_connections_per_address: usize,
+    pub production: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Data {
 pub struct Database {
     pub url: Secret,
     pub partitions: u16,
+    pub server_role: String,
+    pub server_password: Secret,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -139,34 +143,6 @@ pub struct Auth {
     pub ticket_code_key_previous: Secret,
 }
 
-/// A text that may carry a password: it is handed out on request only and never printed.
-#[derive(Clone, Deserialize, PartialEq, Eq, Default)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_set() { "(set)" } else { "(not set)" })
-    }
-}
-
 /// What is wrong with the configuration: the key and the place, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -212,7 +188,7 @@ impl Config {
         Self::from_parts(file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())), environment, flags)
     }
 
-    /// The same without touching the process: everything is handed in.
+    /// The same with everything handed in; only files that secrets are in are read.
     pub fn from_parts(
         file: Option<(&str, &str)>,
         mut environment: Vec<(String, String)>,
@@ -231,8 +207,12 @@ impl Config {
             put_text(&mut merged, flag.section, flag.key, &flag.value, &format!("--{}", flag.name))?;
         }
         let config: Self = merged.try_into().map_err(|e: toml::de::Error| {
-            // Only ranges and closed sets of words can still be wrong here; serde would quote the value.
-            ConfigError::new(last_key(&e), "has a value that is out of range or not one of the choices")
+            // Only secrets' files, ranges and closed sets of words can still be wrong here; serde would quote the value.
+            let problem = secret::problem(e.message());
+            ConfigError::new(
+                last_key(&e),
+                problem.unwrap_or("has a value that is out of range or not one of the choices"),
+            )
         })?;
         config.checked()
     }
@@ -254,6 +234,20 @@ impl Config {
         let known = ["postgres://", "postgresql://", "sqlite:"];
         if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
             return wrong("database.url", "must start with postgres:// or sqlite:".to_owned());
+        }
+        let role = self.database.server_role.as_str();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if role.len() > limits::ROLE_NAME_BYTES
+            || !role.chars().all(plain)
+            || role.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return wrong(
+                "database.server_role",
+                "must be small letters, digits and _, and not begin with a digit".to_owned(),
+            );
+        }
+        if !self.database.server_password.expose().chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+            return wrong("database.server_password", "must be printable ASCII".to_owned());
         }
         if url == "sqlite:" {
             return wrong("database.url", "names no directory; sqlite:DIR does".to_owned());

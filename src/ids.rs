@@ -344,7 +344,7 @@ impl Serialize for LogPosition {
 }
 
 /// The name of one aggregate's events: `seat/<performance>/<seat>`, `order/<id>`, `coupon/<id>`, `store/<id>`,
-/// `performance/<id>`, `venue/<id>`, `show/<id>`.
+/// `performance/<id>`, `member/<performance>/<account>`, `venue/<id>`, `show/<id>`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamId(Arc<str>);
@@ -355,6 +355,12 @@ impl StreamId {
     #[must_use]
     pub fn seat(performance: &PerformanceId, seat: &SeatId) -> Self {
         Self(format!("seat/{performance}/{seat}").into())
+    }
+
+    /// What one member holds and has of one performance. An account's name may contain slashes; a performance's does not.
+    #[must_use]
+    pub fn member(performance: &PerformanceId, account: &AccountId) -> Self {
+        Self(format!("member/{performance}/{account}").into())
     }
 
     #[must_use]
@@ -437,13 +443,13 @@ impl StreamId {
         self.id().split_once('/').map(|(_, seat)| SeatId::new(seat))
     }
 
-    /// Where the stream lives. A seat goes with its performance; an order's id carries the number, and one that carries
+    /// Where the stream lives. A seat or member goes with its performance; an order's id carries the number, and one that carries
     /// none (or a number that this log does not have) names nothing.
     #[must_use]
     pub fn partition(&self, partitions: u16) -> Option<Partition> {
         match self.noun() {
             "order" => OrderId::new(self.id()).partition().filter(|p| p.0 < partitions),
-            "seat" => self.id().split_once('/').map(|(key, _)| Partition::of_key(key, partitions)),
+            "seat" | "member" => self.id().split_once('/').map(|(key, _)| Partition::of_key(key, partitions)),
             _ => Some(Partition::of_key(self.id(), partitions)),
         }
     }

@@ -9,6 +9,10 @@ use std::time::Duration;
 pub const DEFAULT_PARTITIONS: u16 = 64;
 /// Partitions at most; ids carry the number.
 pub const MAX_PARTITIONS: u16 = 4096;
+/// Bytes of a file that a secret is in.
+pub const SECRET_FILE_BYTES: u64 = 64 << 10;
+/// Bytes of a role's name; Postgres cuts longer ones.
+pub const ROLE_NAME_BYTES: usize = 63;
 
 /// Events in one unit. An order of 100 seats is 101; a block of 2,000 seats is 2,001.
 pub const UNIT_EVENTS: usize = 2_048;
@@ -415,6 +419,9 @@ pub const HOLD_SECONDS_MIN: u32 = 5;
 pub const HOLD_SECONDS_MAX: u32 = 3_600;
 /// Payments that may be declined before an order fails.
 pub const PAYMENT_ATTEMPTS: u32 = 3;
+/// Holds of one member that ended unpaid count against the limit of their performance for that long; the limit at most.
+pub const UNPAID_HOLDS_WINDOW: Duration = Duration::from_secs(600);
+pub const UNPAID_HOLDS: u32 = 100;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;

@@ -101,6 +101,11 @@ const ONE_ENGINE: &[(&str, &[&str], &str)] = &[
         &["presence_others.sql", "presence_say.sql"],
         "a file has one node, and nobody to tell who is connected to it",
     ),
+    (
+        "src/journal/postgres",
+        &["editor.sql", "grants.sql", "role_create.sql", "role_password.sql", "role_setting.sql", "role_state.sql"],
+        "a file has no roles: who may write to it is the system's business",
+    ),
     ("src/journal/postgres", &["settings.sql"], "we set up a file ourselves, but find a server as its operator did"),
 ];
 

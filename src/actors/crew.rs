@@ -1,102 +1,107 @@
 //! Who else must be there? Borrows the other streams that a command needs, before anything is decided.
 //!
 //! All of them are woken with one load, then borrowed in stream order, so that two commands over the same streams can
-//! neither deadlock nor interleave. A borrowed state goes back when its loan is dropped, whatever happens in between.
+//! neither deadlock nor interleave. What each of them says and becomes is in `part.rs`.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::cell::Cell;
 use super::node::Node;
-use super::registry::{Handle, Lease};
-use super::shell::Message;
-use crate::domain::{Aggregate, Involved};
+use super::part::{Cast, Part};
+use super::registry::Lease;
+use super::sequencer::Notice;
+use crate::domain::Aggregate;
 use crate::fault::Fault;
-use crate::ids::{Partition, StreamId};
+use crate::ids::{AccountId, Partition, StreamId};
 
-/// A state that is out of its actor's hands for one decision.
-pub struct Loan<A: Aggregate> {
-    cell: Option<Cell<A>>,
-    back: Option<oneshot::Sender<Cell<A>>>,
+/// Everybody besides the lead.
+pub struct Crew {
+    /// One for each noun that takes part, in stream order.
+    pub parts: Vec<Box<dyn Part>>,
+    pub context: Option<Neighbour>,
 }
 
-impl<A: Aggregate> Loan<A> {
-    pub fn new(cell: Cell<A>, back: oneshot::Sender<Cell<A>>) -> Self {
-        Self { cell: Some(cell), back: Some(back) }
-    }
-
-    /// Present from the loan's making until its drop.
-    pub fn cell(&mut self) -> Result<&mut Cell<A>, Fault> {
-        self.cell.as_mut().ok_or_else(|| Fault::internal("a loan without a state"))
-    }
+/// The neighbour whose notice is read; kept awake by its lease until the decision is made.
+pub struct Neighbour {
+    pub stream: StreamId,
+    _awake: Lease,
+    /// What it said when the parts were chosen.
+    said: Option<Notice>,
 }
 
-impl<A: Aggregate> Drop for Loan<A> {
-    fn drop(&mut self) {
-        if let (Some(cell), Some(back)) = (self.cell.take(), self.back.take()) {
-            // The lender waits for it in its own handler; it is gone only when the node is.
-            drop(back.send(cell));
+impl Neighbour {
+    /// Nothing else than when the parts were chosen.
+    pub fn says(&self, now: Option<&Notice>) -> bool {
+        match (&self.said, now) {
+            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+            (None, None) => true,
+            _ => false,
         }
     }
 }
 
-/// A part of the unit: the borrowed state and what is asked of it.
-pub struct Part<P: Aggregate> {
-    pub loan: Loan<P>,
-    pub command: P::Command,
+/// A notice as the rules of `A` read it.
+pub fn read<A: Aggregate>(notice: Option<&Notice>) -> Option<&<A::Context as Aggregate>::Notice> {
+    notice.and_then(|notice| notice.downcast_ref())
 }
 
-/// Everybody besides the lead.
-pub struct Crew<A: Aggregate> {
-    /// In stream order.
-    pub parts: Vec<Part<A::Part>>,
-    /// The neighbour whose notice is read; kept awake by its lease until the decision is made.
-    pub context: Option<(StreamId, Lease)>,
-}
-
-impl<A: Aggregate> Crew<A> {
+impl Crew {
     /// Everybody that `command` needs. Most commands need nobody: the way to the others is kept out of the memory of
     /// the actors that never take it.
-    pub async fn gather(
+    pub async fn gather<A: Aggregate>(
         node: &Arc<Node>,
         partition: Partition,
         cell: &Cell<A>,
         command: &A::Command,
+        by: &AccountId,
     ) -> Result<Self, Fault> {
-        let involved = A::involves(&cell.state, command);
-        if involved.parts.is_empty() && involved.context.is_none() {
+        if let Some(stream) = A::context(&cell.state, command) {
+            return Box::pin(Self::beside(node, partition, cell, command, by, stream)).await;
+        }
+        let parts = A::parts(&cell.state, command, by, None);
+        if parts.is_empty() {
             return Ok(Self { parts: Vec::new(), context: None });
         }
-        Box::pin(Self::borrow(node, partition, involved)).await
+        Box::pin(Self::borrow(node, partition, Cast::of(parts), None)).await
+    }
+
+    async fn beside<A: Aggregate>(
+        node: &Arc<Node>,
+        partition: Partition,
+        cell: &Cell<A>,
+        command: &A::Command,
+        by: &AccountId,
+        stream: StreamId,
+    ) -> Result<Self, Fault> {
+        // Somewhere else is nowhere: the rule sees that the neighbour is missing.
+        let context = if stream.partition(node.partitions()) == Some(partition) {
+            let mut leases = node.registry.wake::<A::Context>(node, partition, std::slice::from_ref(&stream)).await?;
+            let said = node.sequencer(partition).turn(cell.generation)?.notice(&stream).map(|(notice, _)| notice);
+            leases.pop().map(|_awake| Neighbour { stream, _awake, said })
+        } else {
+            None
+        };
+        let said = context.as_ref().and_then(|neighbour| neighbour.said.as_ref());
+        let parts = A::parts(&cell.state, command, by, read::<A>(said));
+        Self::borrow(node, partition, Cast::of(parts), context).await
     }
 
     async fn borrow(
         node: &Arc<Node>,
         partition: Partition,
-        involved: Involved<<A::Part as Aggregate>::Command>,
+        cast: Cast,
+        context: Option<Neighbour>,
     ) -> Result<Self, Fault> {
-        let Involved { mut parts, context } = involved;
-        parts.sort_by(|(a, _), (b, _)| a.cmp(b));
-        parts.dedup_by(|(a, _), (b, _)| a == b);
-        let context = match context {
-            Some(stream) if stream.partition(node.partitions()) == Some(partition) => {
-                let mut leases =
-                    node.registry.wake::<A::Context>(node, partition, std::slice::from_ref(&stream)).await?;
-                leases.pop().map(|lease| (stream, lease))
-            }
-            // Somewhere else is nowhere: the rule sees that the neighbour is missing.
-            _ => None,
-        };
-        let streams: Vec<StreamId> = parts.iter().map(|(stream, _)| stream.clone()).collect();
-        let leases = node.registry.wake::<A::Part>(node, partition, &streams).await?;
-        let mut crew = Self { parts: Vec::with_capacity(parts.len()), context };
-        for (lease, (_, command)) in leases.into_iter().zip(parts) {
-            let (to, lent) = oneshot::channel();
-            Handle::cast::<A::Part>(lease, |lease| Message::Lend(to, lease))?;
-            let loan = lent.await.map_err(|_| Fault::Superseded)?;
-            crew.parts.push(Part { loan, command });
+        let mut parts = cast.awake(node, partition).await?;
+        for part in &mut parts {
+            part.borrow().await?;
         }
-        Ok(crew)
+        Ok(Self { parts, context })
+    }
+
+    /// The neighbour says something else than when the parts were chosen. Are the same streams needed? If so they are asked
+    /// what has to be asked now; else this crew is of no use.
+    pub fn ask_again(&mut self, cast: Cast) -> bool {
+        cast.replaces(&mut self.parts)
     }
 }

@@ -1,20 +1,21 @@
 //! How does a command become a unit? One decision, from stamping the time to queueing the unit, in one step.
 //!
-//! Everybody who takes part is here already (`crew.rs`) and the partition is ours for the moment, so what the rules see
+//! Everybody who takes part is here already (`crew.rs`, `part.rs`) and the partition is ours for the moment, so what the rules see
 //! is what the log will say. A rule that panics loses its command and its state, nothing else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::crew::{Crew, Part};
+use super::crew::{Crew, read};
 use super::node::{Moment, Node};
+use super::part::Cast;
 use super::sequencer::{Notice, Turn};
 use super::{Accepted, CommandError, Outcome, Request};
 use crate::domain::{Aggregate, Asked, Decision};
 use crate::events::{Chain, Event, NounEvent, Record, codec};
 use crate::fault::Fault;
-use crate::ids::{AccountId, LogPosition, Partition, Position, StreamId, Version};
+use crate::ids::{AccountId, CommandId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
 use crate::telemetry;
 use crate::timestamp::Timestamp;
@@ -26,7 +27,7 @@ pub fn run<A: Aggregate>(
     node: &Node,
     partition: Partition,
     cell: &mut Cell<A>,
-    mut crew: Crew<A>,
+    mut crew: Crew,
     command: &A::Command,
     request: &Arc<Request>,
     answer: Answer<A::Event>,
@@ -39,7 +40,7 @@ pub fn run<A: Aggregate>(
         return answer(Err(Fault::Superseded.into()));
     }
     let at = turn.stamp();
-    let context = crew.context.as_ref().and_then(|(stream, _)| turn.notice(stream));
+    let context = crew.context.as_ref().and_then(|neighbour| turn.notice(&neighbour.stream));
     let shown = shown(cell, &mut crew, context.as_ref());
     let asked = Asked {
         at,
@@ -80,71 +81,68 @@ enum Proposal<A: Aggregate> {
 }
 
 struct Draft<A: Aggregate> {
-    /// In the order of the crew's parts.
-    parts: Vec<Vec<<A::Part as Aggregate>::Event>>,
     lead: Vec<A::Event>,
     /// In the order of the log: the parts' facts first, the lead's last.
     encoded: Vec<Encoded>,
 }
 
-struct Encoded {
+pub struct Encoded {
     stream: StreamId,
     version: Version,
     kind: crate::events::Kind,
     payload: Vec<u8>,
 }
 
-fn all_usable<A: Aggregate>(cell: &Cell<A>, crew: &mut Crew<A>) -> bool {
-    let generation = cell.generation;
-    !cell.poisoned
-        && crew
-            .parts
-            .iter_mut()
-            .all(|part| part.loan.cell().is_ok_and(|borrowed| borrowed.generation == generation && !borrowed.poisoned))
+/// What every fact of the unit carries into the states.
+#[derive(Clone, Copy)]
+pub struct Stamp {
+    pub command: CommandId,
+    pub at: Timestamp,
+}
+
+fn all_usable<A: Aggregate>(cell: &Cell<A>, crew: &mut Crew) -> bool {
+    !cell.poisoned && crew.parts.iter_mut().all(|part| part.usable(cell.generation))
 }
 
 /// The highest position that anybody who takes part has shown.
-fn shown<A: Aggregate>(cell: &Cell<A>, crew: &mut Crew<A>, context: Option<&(Notice, Position)>) -> Position {
-    let parts = crew.parts.iter_mut().filter_map(|part| part.loan.cell().ok().map(|borrowed| borrowed.shown));
+fn shown<A: Aggregate>(cell: &Cell<A>, crew: &mut Crew, context: Option<&(Notice, Position)>) -> Position {
+    let parts = crew.parts.iter_mut().map(|part| part.shown());
     let others = context.map(|(_, shown)| *shown);
     parts.chain(others).fold(cell.shown, Position::max)
 }
 
 fn propose<A: Aggregate>(
     cell: &Cell<A>,
-    crew: &mut Crew<A>,
+    crew: &mut Crew,
     command: &A::Command,
     context: Option<&(Notice, Position)>,
     asked: &Asked,
 ) -> Result<Proposal<A>, CommandError> {
-    let context = context.and_then(|(notice, _)| notice.downcast_ref::<<A::Context as Aggregate>::Notice>());
+    let says = context.map(|(notice, _)| notice);
+    let context = read::<A>(says);
+    if crew.context.as_ref().is_some_and(|neighbour| !neighbour.says(says))
+        && !crew.ask_again(Cast::of(A::parts(&cell.state, command, &asked.by, context)))
+    {
+        return Err(Fault::Superseded.into());
+    }
     let lead = match A::decide(&cell.state, command, context, asked)? {
         Decision::Append(events) if !events.is_empty() => events,
         Decision::Replay(version) => return Ok(Proposal::Replay(version)),
         Decision::Append(_) | Decision::Unchanged => return Ok(Proposal::Unchanged),
     };
     let mut refused = Vec::new();
-    let mut parts = Vec::with_capacity(crew.parts.len());
-    let mut encoded = Vec::with_capacity(crew.parts.len() + lead.len());
-    for Part { loan, command } in &mut crew.parts {
-        let borrowed = loan.cell()?;
-        match <A::Part as Aggregate>::decide(&borrowed.state, command, None, asked) {
-            Ok(Decision::Append(events)) => {
-                encode(borrowed, &events, &mut encoded)?;
-                parts.push(events);
-            }
-            Ok(Decision::Replay(_) | Decision::Unchanged) => parts.push(Vec::new()),
-            Err(refusal) => refused.push((borrowed.stream.clone(), refusal)),
-        }
+    let mut encoded = Vec::with_capacity(lead.len() + 4);
+    for part in &mut crew.parts {
+        part.propose(asked, &mut encoded, &mut refused)?;
     }
     if !refused.is_empty() {
         return Err(A::parts_refused(command, refused).into());
     }
     encode(cell, &lead, &mut encoded)?;
-    Ok(Proposal::Append(Draft { parts, lead, encoded }))
+    Ok(Proposal::Append(Draft { lead, encoded }))
 }
 
-fn encode<A: Aggregate>(cell: &Cell<A>, events: &[A::Event], into: &mut Vec<Encoded>) -> Result<(), Fault> {
+pub fn encode<A: Aggregate>(cell: &Cell<A>, events: &[A::Event], into: &mut Vec<Encoded>) -> Result<(), Fault> {
     let mut version = cell.version;
     for event in events {
         version = version.next();
@@ -160,13 +158,13 @@ fn append<A: Aggregate>(
     node: &Node,
     turn: Turn<'_>,
     cell: &mut Cell<A>,
-    mut crew: Crew<A>,
+    mut crew: Crew,
     draft: Draft<A>,
     request: &Request,
     at: Timestamp,
     answer: Answer<A::Event>,
 ) {
-    let Draft { parts, lead, encoded } = draft;
+    let Draft { lead, encoded } = draft;
     let bytes = match Turn::check_size(encoded.len(), encoded.iter().map(|one| one.payload.len()).sum()) {
         Ok(bytes) => bytes,
         Err(fault) => return answer(Err(fault.into())),
@@ -174,13 +172,10 @@ fn append<A: Aggregate>(
     let last = Position(turn.head().0 + encoded.len() as u64);
     let evolved = catch_unwind(AssertUnwindSafe(|| {
         let mut timers = Vec::new();
-        for (part, events) in crew.parts.iter_mut().zip(&parts) {
-            if let Ok(borrowed) = part.loan.cell() {
-                evolve(borrowed, events, request, at, &mut timers);
-            }
-        }
+        let stamp = Stamp { command: request.command, at };
+        crew.parts.iter_mut().for_each(|part| part.evolve(stamp, &mut timers));
         node.strike(Moment::Evolving);
-        evolve(cell, &lead, request, at, &mut timers);
+        evolve(cell, &lead, stamp, &mut timers);
         timers
     }));
     let Ok(timers) = evolved else { return poisoned(cell, &mut crew, answer) };
@@ -194,29 +189,19 @@ fn append<A: Aggregate>(
         turn.append(unit, bytes, (&cell.stream, cell.notice()), told(answer, Ok(Accepted::Done(outcome))))
     {
         cell.poisoned = true;
-        crew.parts.iter_mut().for_each(poison);
+        crew.parts.iter_mut().for_each(|part| part.poison());
         return tell(Err(fault));
     }
     // Only now: what is poisoned on the way waits for the last position that really was given out.
     cell.shown = last;
-    for (part, _) in crew.parts.iter_mut().zip(&parts).filter(|(_, events)| !events.is_empty()) {
-        if let Ok(borrowed) = part.loan.cell() {
-            borrowed.shown = last;
-        }
-    }
+    crew.parts.iter_mut().for_each(|part| part.show(last));
 }
 
-fn evolve<A: Aggregate>(
-    cell: &mut Cell<A>,
-    events: &[A::Event],
-    request: &Request,
-    at: Timestamp,
-    timers: &mut Vec<TimerChange>,
-) {
+pub fn evolve<A: Aggregate>(cell: &mut Cell<A>, events: &[A::Event], stamp: Stamp, timers: &mut Vec<TimerChange>) {
     if events.is_empty() {
         return;
     }
-    events.iter().for_each(|event| cell.evolve(event, at, request.command));
+    events.iter().for_each(|event| cell.evolve(event, stamp.at, stamp.command));
     let deadline = A::deadline(&cell.state);
     if deadline != cell.deadline {
         cell.deadline = deadline;
@@ -269,16 +254,10 @@ fn records(
 }
 
 /// The command fails once; everybody's state goes, since nobody knows how far the rule came.
-fn poisoned<A: Aggregate>(cell: &mut Cell<A>, crew: &mut Crew<A>, answer: Answer<A::Event>) {
+fn poisoned<A: Aggregate>(cell: &mut Cell<A>, crew: &mut Crew, answer: Answer<A::Event>) {
     metrics::counter!(telemetry::ACTOR_PANICS).increment(1);
     tracing::error!(stream = %cell.stream, "a rule panicked; its command fails and its state is loaded anew");
     cell.poisoned = true;
-    crew.parts.iter_mut().for_each(poison);
+    crew.parts.iter_mut().for_each(|part| part.poison());
     answer(Err(Fault::internal("a rule panicked").into()));
-}
-
-fn poison<P: Aggregate>(part: &mut Part<P>) {
-    if let Ok(borrowed) = part.loan.cell() {
-        borrowed.poisoned = true;
-    }
 }

@@ -9,14 +9,16 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::crew;
 use super::node::Node;
+use super::part::Cast;
 use super::registry::{Handle, Lease};
 use super::shell::{Look, Message, Run, Seen};
 use super::{Accepted, CommandError, Outcome, Request, Snapshotted};
 use crate::domain::{Aggregate, Refusal};
 use crate::events::NounEvent;
 use crate::fault::Fault;
-use crate::ids::{CommandId, LogPosition, Partition, StreamId, Version};
+use crate::ids::{AccountId, CommandId, LogPosition, Partition, StreamId, Version};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
@@ -70,7 +72,7 @@ impl Owned {
         request: &Arc<Request>,
     ) -> Result<Accepted<A::Event>, CommandError> {
         let permit = self.node.admission.admit(partition)?;
-        let lease = self.wake_with_parts::<A>(partition, stream, &command).await?;
+        let lease = self.wake_with_parts::<A>(partition, stream, &command, &request.by).await?;
         let (reply, told) = oneshot::channel();
         let run = Box::new(Run { command, request: request.clone(), reply, permit });
         self.send(partition, lease, |lease| Message::<A>::Run(run, lease)).await?;
@@ -145,16 +147,16 @@ impl Owned {
         partition: Partition,
         stream: &StreamId,
         command: &A::Command,
+        by: &AccountId,
     ) -> Result<Lease, Fault> {
-        let parts = A::involves(&A::State::default(), command).parts;
+        let new = A::State::default();
+        let neighbour = A::context(&new, command).and_then(|stream| self.node.sequencer(partition).notice(&stream));
+        let parts = A::parts(&new, command, by, crew::read::<A>(neighbour.as_ref()));
         if parts.is_empty() {
             return self.wake::<A>(partition, stream).await;
         }
-        let parts: Vec<StreamId> = parts.into_iter().map(|(part, _)| part).collect();
-        let (lead, _guessed) = tokio::join!(
-            self.wake::<A>(partition, stream),
-            self.node.registry.wake::<A::Part>(&self.node, partition, &parts),
-        );
+        let guess = Cast::of(parts).awake(&self.node, partition);
+        let (lead, _guessed) = tokio::join!(self.wake::<A>(partition, stream), guess);
         lead
     }
 

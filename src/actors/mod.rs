@@ -15,6 +15,7 @@ mod engine;
 mod loader;
 mod logtime;
 mod node;
+mod part;
 mod piece;
 mod registry;
 mod sequencer;

@@ -103,6 +103,11 @@ impl Sequencer {
         self.inner.lock().generation == generation
     }
 
+    /// What a stream shows, which may not be durable yet: good for a guess.
+    pub fn notice(&self, stream: &StreamId) -> Option<Notice> {
+        self.inner.lock().board.get(stream).map(|(notice, _)| notice.clone())
+    }
+
     /// Last position given out.
     pub fn head(&self) -> Position {
         self.inner.lock().head

@@ -11,9 +11,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use super::cell::Cell;
-use super::crew::{Crew, Loan};
+use super::crew::Crew;
 use super::decision;
 use super::node::Node;
+use super::part::Loan;
 use super::registry::Lease;
 use super::sequencer::Tell;
 use super::{Accepted, CommandError, Request};
@@ -77,7 +78,7 @@ impl<A: Aggregate> Shell<A> {
                 lease.ask_to_leave();
             }
         };
-        match Crew::gather(&self.node, self.partition, cell, &command).await {
+        match Crew::gather(&self.node, self.partition, cell, &command, &request.by).await {
             Ok(crew) => decision::run(&self.node, self.partition, cell, crew, &command, &request, Box::new(answer)),
             Err(fault) => answer(Err(fault.into())),
         }
@@ -91,7 +92,7 @@ impl<A: Aggregate> Shell<A> {
         }
         let Some(command) = A::due(&cell.state) else { return };
         let request = due_request(cell, &self.node, at);
-        if let Ok(crew) = Crew::gather(&self.node, self.partition, cell, &command).await {
+        if let Ok(crew) = Crew::gather(&self.node, self.partition, cell, &command, &request.by).await {
             let ignore = Box::new(|result| {
                 if let Err(error) = result {
                     tracing::debug!(%error, "a deadline was not applied this time");

@@ -74,7 +74,7 @@ impl Tally {
         if let Err(CommandError::Refused(refusal)) = result
             && tells_of_its_stream(refusal)
         {
-            match A::involves(&A::State::default(), command).context {
+            match A::context(&A::State::default(), command) {
                 Some(neighbour) => self.refused(&neighbour, refusal.code(), now),
                 None if A::STAYS => self.refused(stream, refusal.code(), now),
                 None => {}

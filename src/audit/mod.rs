@@ -8,6 +8,7 @@
 mod commands;
 mod coupons;
 mod findings;
+mod members;
 mod money;
 pub mod psp;
 mod rows;
@@ -44,6 +45,7 @@ struct Row {
 struct Judges {
     rows: rows::Rows,
     seats: seats::Seats,
+    members: members::Members,
     money: money::Money,
     coupons: coupons::Coupons,
     commands: commands::Commands,
@@ -59,6 +61,7 @@ pub async fn run(journal: &dyn Journal, mut progress: impl FnMut(Progress)) -> R
         let mut judges = Judges {
             rows: rows::Rows::new(partition, journal.partitions()),
             seats: seats::Seats::default(),
+            members: members::Members::default(),
             money: money::Money::default(),
             coupons: coupons::Coupons::default(),
             commands: commands::Commands::default(),
@@ -93,6 +96,7 @@ impl Judges {
         for unit in rows.split_inclusive(|row| row.record.unit_last) {
             self.commands.judge(unit, findings);
             self.seats.judge(unit, findings);
+            self.members.judge(unit, findings);
             self.money.judge(unit, findings);
             self.coupons.judge(unit, findings);
         }

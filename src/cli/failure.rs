@@ -78,9 +78,10 @@ impl From<ConfigError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::BadAddress(_) | OpenError::WrongPartitions { .. } | OpenError::BadPartitions(_) => {
-                Self::configuration(format!("wrong configuration: {error}"))
-            }
+            OpenError::BadAddress(_)
+            | OpenError::WrongPartitions { .. }
+            | OpenError::BadPartitions(_)
+            | OpenError::MigratesAsServer(_) => Self::configuration(format!("wrong configuration: {error}")),
             _ => Self::of(error.to_string()),
         }
     }

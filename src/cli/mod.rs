@@ -46,7 +46,7 @@ struct Global {
     /// postgres://… instead of the embedded log. Prefer ONSALE_DATABASE_URL: others can see arguments.
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// redis://… Carries hints between nodes.
+    /// redis://… Carries hints between nodes. Prefer ONSALE_REDIS_URL where it has a password.
     #[arg(long, global = true, value_name = "URL")]
     redis_url: Option<String>,
     /// File with options, of the shape that `onsale config --defaults` prints.

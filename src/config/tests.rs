@@ -89,3 +89,68 @@ fn a_secret_is_never_printed() {
         assert!(!error.contains(SECRET), "{error}");
     }
 }
+
+#[test]
+fn secrets_can_be_in_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+        format!("file:{}", path(name))
+    };
+    let good: [(&[u8], &str); 6] = [
+        (b"hunter2 ", "hunter2 "),
+        (b"hunter2\n", "hunter2"),
+        (b"hunter2\r\n", "hunter2"),
+        (b"hunter2\n\n", "hunter2\n"),
+        (b"\nhunter2", "\nhunter2"),
+        (b"file:/etc/hostname", "file:/etc/hostname"),
+    ];
+    for (content, expected) in good {
+        let place = write("secret", content);
+        let keys = ["ONSALE_PSP__SECRET_KEY", "ONSALE_REDIS__URL", "ONSALE_REDIS_URL"];
+        for key in keys {
+            let config = load("", &[(key, &place)], &[]).unwrap();
+            let found = if key.contains("PSP") { &config.psp.secret_key } else { &config.redis.url };
+            assert_eq!(found.expose(), expected, "{key}");
+            assert!(!format!("{config:?}").contains("hunter2"));
+        }
+        let config = load(&format!("[auth]\nticket_code_key = \"{place}\"\n"), &[], &[]).unwrap();
+        assert_eq!(config.auth.ticket_code_key.expose(), expected);
+    }
+    // What is no secret is what it says.
+    assert_eq!(load("[redis]\nprefix = \"file:x\"\n", &[], &[]).unwrap().redis.prefix, "file:x");
+    // What is read is checked as if it had stood there.
+    let place = write("secret", b"ftp://hunter2\n");
+    let error = load("", &[("ONSALE_DATABASE_URL", &place)], &[]).unwrap_err();
+    assert_eq!(error, "database.url: must start with postgres:// or sqlite:");
+    let bad = [
+        (write("empty", b"\n"), "it is empty"),
+        (write("binary", b"hunter2 \xff"), "not valid UTF-8"),
+        (write("large", "hunter2".repeat(10_000).as_bytes()), "more than"),
+        (format!("file:{}", path("gone")), "No such file"),
+        (format!("file:{}", dir.path().display()), "directory"),
+        ("file:".to_owned(), "No such file"),
+    ];
+    for (place, expected) in bad {
+        for key in ["database.url", "psp.secret_key", "auth.access_key", "database.server_password"] {
+            let variable = format!("ONSALE_{}", key.replace('.', "__").to_uppercase());
+            let error = load("", &[(&variable, &place)], &[]).expect_err(&place);
+            assert!(error.starts_with(&format!("{key}: ")) && error.contains(expected), "{error}");
+            assert!(error.contains(place.trim_start_matches("file:")) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_servers_role_is_a_plain_name() {
+    let role = |name: &str| load(&format!("[database]\nserver_role = '{name}'\n"), &[], &[]);
+    for good in ["", "onsale_server", "_x9", &"a".repeat(63)] {
+        assert_eq!(role(good).unwrap().database.server_role, good);
+    }
+    for bad in ["9a", "Onsale", "a-b", "a b", "a\"b", "a;b", "역할", &"a".repeat(64)] {
+        assert!(role(bad).unwrap_err().starts_with("database.server_role: "), "{bad}");
+    }
+    let error = load("", &[("ONSALE_DATABASE__SERVER_PASSWORD", "hunter2é")], &[]).unwrap_err();
+    assert!(error.starts_with("database.server_password: ") && !error.contains("hunter2"), "{error}");
+}

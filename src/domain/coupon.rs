@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use self::discount::Claim;
 use self::engagement::Engagements;
 use super::checks::{created_again, invalid, name, require};
-use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
+use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::CouponEvent;
 use crate::events::coupon::{Created, Discount, Issued, Revoked};
 use crate::ids::{AccountId, CommandId, CouponId, Hash16, OrderId, ShowId, TaskId, Version};
@@ -257,7 +257,7 @@ impl Aggregate for Coupon {
     type State = State;
     type Event = CouponEvent;
     type Command = Command;
-    type Part = Nobody;
+    type Part = Never;
     type Context = Nobody;
     type Notice = ();
 

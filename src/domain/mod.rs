@@ -3,8 +3,10 @@
 //! Rules are synchronous and get no services: what a rule needs rides in the command, in the state, or in the notice of a
 //! neighbour. They know no time but the one they are given, no randomness, no storage and no HTTP.
 
+pub mod ask;
 mod checks;
 pub mod coupon;
+pub mod member;
 pub mod nobody;
 pub mod order;
 pub mod performance;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use ask::{Ask, Asks};
 pub use nobody::{Never, Nobody};
 pub use refusal::Refusal;
 pub use roster::{EachAggregate, each_aggregate};
@@ -79,21 +82,6 @@ pub enum Decision<E> {
     Unchanged,
 }
 
-/// The other streams of the partition that a command needs, besides the one it is addressed to (the lead).
-#[derive(Debug)]
-pub struct Involved<P> {
-    /// Streams that get facts in the same unit: all of them say yes or nothing happens. No stream twice.
-    pub parts: Vec<(StreamId, P)>,
-    /// The neighbour whose notice the decision reads.
-    pub context: Option<StreamId>,
-}
-
-impl<P> Default for Involved<P> {
-    fn default() -> Self {
-        Self { parts: Vec::new(), context: None }
-    }
-}
-
 /// One noun's rules. One generic actor (`actors/shell.rs`) runs them all.
 pub trait Aggregate: Sized + Send + Sync + 'static {
     /// First part of the stream's name.
@@ -111,15 +99,28 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     type State: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
     type Event: NounEvent + std::fmt::Debug;
     type Command: Clone + Send + Sync + std::fmt::Debug + 'static;
-    /// The aggregate whose streams take part in this one's units ([`Nobody`] if none).
-    type Part: Aggregate;
+    /// What other streams are asked for in this one's units ([`Never`] anything, if none takes part).
+    type Part: Ask;
     /// The aggregate whose notice this one's rules read ([`Nobody`] if none).
     type Context: Aggregate;
     /// What neighbours in the partition may read of this aggregate (`()` if nothing).
     type Notice: Send + Sync + 'static;
 
-    fn involves(_state: &Self::State, _command: &Self::Command) -> Involved<<Self::Part as Aggregate>::Command> {
-        Involved::default()
+    /// The neighbour in the partition whose notice the rules read for this command.
+    fn context(_state: &Self::State, _command: &Self::Command) -> Option<StreamId> {
+        None
+    }
+
+    /// The other streams of the partition that get facts in the same unit, and what each of them is asked: all say yes or
+    /// nothing happens. No stream twice. `context` as in [`Aggregate::decide`]: when the neighbour says something else by
+    /// then, this is asked again.
+    fn parts(
+        _state: &Self::State,
+        _command: &Self::Command,
+        _by: &AccountId,
+        _context: Option<&<Self::Context as Aggregate>::Notice>,
+    ) -> Vec<(StreamId, Self::Part)> {
+        Vec::new()
     }
 
     /// `context` is `None` when the neighbour does not exist or none was asked for.

@@ -1,13 +1,14 @@
 //! What stands where no neighbour is? The aggregate that cannot be asked for anything and never has a fact.
 
-use super::{Aggregate, Asked, Decision, Fact, Refusal};
+use super::{Aggregate, Ask, Asked, Asks, Decision, Fact, Refusal};
 use crate::events::{Event, NounEvent};
+use crate::ids::StreamId;
 
-/// Nobody takes part, nobody is read: fills `Part` and `Context` of aggregates that stand alone.
+/// Nobody is read: fills `Context` of aggregates that stand alone.
 #[derive(Debug)]
 pub enum Nobody {}
 
-/// The command and event that cannot be.
+/// The command and event that cannot be; as `Part`, nobody else takes part.
 #[derive(Clone, Debug)]
 pub enum Never {}
 
@@ -21,12 +22,18 @@ impl NounEvent for Never {
     }
 }
 
+impl Ask for Never {
+    fn put(self, _stream: StreamId, _to: &mut impl Asks) {
+        match self {}
+    }
+}
+
 impl Aggregate for Nobody {
     const NOUN: &'static str = "nobody";
     type State = ();
     type Event = Never;
     type Command = Never;
-    type Part = Self;
+    type Part = Never;
     type Context = Self;
     type Notice = ();
 

@@ -30,6 +30,15 @@ pub enum Refusal {
     SalePaused,
     #[error("too many seats for one order")]
     TooManySeats { limit: u32 },
+    /// With the seats asked for, more than one member may hold and have.
+    #[error("more seats than one member may have here")]
+    MemberLimit { limit: u32, held: u32, sold: u32 },
+    /// As many orders of the member as may do so hold seats that are not paid for.
+    #[error("too many orders that are not paid for")]
+    TooManyLiveOrders { limit: u32 },
+    /// The member let too many holds go without paying for them.
+    #[error("too many holds were not paid for, try again later")]
+    TooManyHolds { limit: u32, until: Timestamp, at: Timestamp },
     /// Expired or failed orders cannot be cancelled.
     #[error("the order cannot be cancelled")]
     OrderNotCancellable { status: &'static str },
@@ -54,6 +63,9 @@ pub enum Refusal {
     RulingUnfit,
     #[error("the performance does not take place")]
     PerformanceCancelled,
+    /// What was sold already rests on its being as it is.
+    #[error("{detail}")]
+    InUse { detail: &'static str },
     #[error("the coupon cannot be used for this order: {reason}")]
     CouponNotUsable { reason: &'static str },
     #[error("the coupons are sold out")]
@@ -92,6 +104,9 @@ impl Refusal {
             Self::SaleClosed => "sale-closed",
             Self::SalePaused => "sale-paused",
             Self::TooManySeats { .. } => "too-many-seats",
+            Self::MemberLimit { .. } => "member-limit",
+            Self::TooManyLiveOrders { .. } => "too-many-live-orders",
+            Self::TooManyHolds { .. } => "too-many-holds",
             Self::OrderNotCancellable { .. } => "order-not-cancellable",
             Self::PaymentInFlight => "payment-in-flight",
             Self::OrderNotPayable { .. } => "order-not-payable",
@@ -102,6 +117,7 @@ impl Refusal {
             Self::NotInReview { .. } => "order-not-in-review",
             Self::RulingUnfit => "ruling-unfit",
             Self::PerformanceCancelled => "performance-cancelled",
+            Self::InUse { .. } => "in-use",
             Self::CouponNotUsable { .. } => "coupon-not-usable",
             Self::CouponSoldOut => "coupon-sold-out",
             Self::CouponAlreadyIssued { .. } => "coupon-already-issued",

@@ -1,6 +1,6 @@
 //! Which nouns are there? The list for whoever has to do something for each of them.
 
-use super::{Aggregate, coupon, order, performance, seat, show, store, venue};
+use super::{Aggregate, coupon, member, order, performance, seat, show, store, venue};
 
 /// Something to do for every noun, without naming them: deadlines, registries, checks.
 pub trait EachAggregate {
@@ -11,6 +11,7 @@ pub trait EachAggregate {
 pub fn each_aggregate(visitor: &mut impl EachAggregate) {
     visitor.visit::<seat::Seat>();
     visitor.visit::<order::Order>();
+    visitor.visit::<member::Member>();
     visitor.visit::<coupon::Coupon>();
     visitor.visit::<store::Store>();
     visitor.visit::<performance::Performance>();

@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
+use super::{Aggregate, Ask, Asked, Asks, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::SeatEvent;
 use crate::events::seat::{Blocked, Held, ReleaseReason, Released, Sold, Unblocked};
-use crate::ids::{OrderId, TicketId};
+use crate::ids::{OrderId, StreamId, TicketId};
 use crate::money::Amount;
 
 #[derive(Debug)]
@@ -40,6 +40,12 @@ pub enum Command {
     Sell { order_id: OrderId, ticket_id: TicketId, price: Amount },
     Block,
     Unblock,
+}
+
+impl Ask for Command {
+    fn put(self, stream: StreamId, to: &mut impl Asks) {
+        to.take::<Seat>(stream, self);
+    }
 }
 
 // Refusal
@@ -74,7 +80,7 @@ impl Aggregate for Seat {
     type State = State;
     type Event = SeatEvent;
     type Command = Command;
-    type Part = Nobody;
+    type Part = Never;
     type Context = Nobody;
     type Notice = ();
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{created_again, name, require};
-use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
+use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::ShowEvent;
 use crate::events::show::Created;
 use crate::ids::{AccountId, ShowId};
@@ -82,7 +82,7 @@ impl Aggregate for Show {
     type State = State;
     type Event = ShowEvent;
     type Command = Command;
-    type Part = Nobody;
+    type Part = Never;
     type Context = Nobody;
     type Notice = ();
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{Done, created_again, name, require};
-use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
+use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::StoreEvent;
 use crate::events::store::{Created, PaymentCancelled, PaymentRecorded};
 use crate::ids::{AccountId, Hash16, PaymentId, StoreId, Version};
@@ -155,7 +155,7 @@ impl Aggregate for Store {
     type State = State;
     type Event = StoreEvent;
     type Command = Command;
-    type Part = Nobody;
+    type Part = Never;
     type Context = Nobody;
     type Notice = ();
 

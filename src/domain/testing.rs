@@ -80,6 +80,10 @@ impl<'a, A: Aggregate> Story<'a, A> {
         Self { context: Some(notice), ..self }
     }
 
+    pub fn neighbour(&self) -> Option<&'a <A::Context as Aggregate>::Notice> {
+        self.context
+    }
+
     pub fn asked(&self) -> Asked {
         Asked { at: self.at, command: self.key, body: self.body, by: self.by.clone(), authority: self.authority }
     }

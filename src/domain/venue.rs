@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{created_again, invalid, label, name, require};
-use super::{Aggregate, Asked, Decision, Fact, Nobody, Refusal};
+use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::VenueEvent;
 use crate::events::venue::{Created, RowSeats, Section};
 use crate::ids::{AccountId, VenueId};
@@ -109,7 +109,7 @@ impl Aggregate for Venue {
     type State = State;
     type Event = VenueEvent;
     type Command = Command;
-    type Part = Nobody;
+    type Part = Never;
     type Context = Nobody;
     type Notice = ();
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CouponEvent, Event, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent, kinds, upcast,
+    CouponEvent, Event, MemberEvent, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, StoreEvent, VenueEvent, kinds,
+    upcast,
 };
 use crate::limits;
 
@@ -62,6 +63,7 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
     match event {
         Event::Seat(e) => e.encode(),
         Event::Order(e) => e.encode(),
+        Event::Member(e) => e.encode(),
         Event::Coupon(e) => e.encode(),
         Event::Store(e) => e.encode(),
         Event::Performance(e) => e.encode(),
@@ -87,6 +89,7 @@ pub fn decode(kind: &str, version: u16, codec: u8, payload: &[u8]) -> Result<Eve
         "order" | "payment" | "refund" | "review" | "ticket" => {
             OrderEvent::decode(kind, &payload).map(|r| r.map(Event::Order))
         }
+        "member" => MemberEvent::decode(kind, &payload).map(|r| r.map(Event::Member)),
         "coupon" => CouponEvent::decode(kind, &payload).map(|r| r.map(Event::Coupon)),
         "store" => StoreEvent::decode(kind, &payload).map(|r| r.map(Event::Store)),
         "performance" => PerformanceEvent::decode(kind, &payload).map(|r| r.map(Event::Performance)),
@@ -102,6 +105,7 @@ pub fn to_json(event: &Event) -> serde_json::Result<serde_json::Value> {
     match event {
         Event::Seat(e) => e.to_json(),
         Event::Order(e) => e.to_json(),
+        Event::Member(e) => e.to_json(),
         Event::Coupon(e) => e.to_json(),
         Event::Store(e) => e.to_json(),
         Event::Performance(e) => e.to_json(),

@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod coupon;
 pub mod envelope;
+pub mod member;
 pub mod order;
 pub mod performance;
 pub mod seat;
@@ -17,6 +18,7 @@ pub mod venue;
 
 pub use coupon::CouponEvent;
 pub use envelope::{Chain, Record};
+pub use member::MemberEvent;
 pub use order::OrderEvent;
 pub use performance::PerformanceEvent;
 pub use seat::SeatEvent;
@@ -29,6 +31,7 @@ pub use venue::VenueEvent;
 pub enum Event {
     Seat(SeatEvent),
     Order(OrderEvent),
+    Member(MemberEvent),
     Coupon(CouponEvent),
     Store(StoreEvent),
     Performance(PerformanceEvent),
@@ -53,7 +56,17 @@ pub struct Kind {
 /// Every kind that this build can read, with the newest version it understands.
 #[must_use]
 pub fn kinds() -> Vec<Kind> {
-    [seat::KINDS, order::KINDS, coupon::KINDS, store::KINDS, performance::KINDS, show::KINDS, venue::KINDS].concat()
+    [
+        seat::KINDS,
+        order::KINDS,
+        member::KINDS,
+        coupon::KINDS,
+        store::KINDS,
+        performance::KINDS,
+        show::KINDS,
+        venue::KINDS,
+    ]
+    .concat()
 }
 
 /// Declares the facts of a noun: each variant with its payload struct, its kind and the version written today.
@@ -127,6 +140,7 @@ impl Event {
         match self {
             Self::Seat(e) => e.kind(),
             Self::Order(e) => e.kind(),
+            Self::Member(e) => e.kind(),
             Self::Coupon(e) => e.kind(),
             Self::Store(e) => e.kind(),
             Self::Performance(e) => e.kind(),

@@ -11,7 +11,7 @@ use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
 noun_events!(OrderEvent in Order {
-    Placed("order.placed", 1),
+    Placed("order.placed", 2),
     Expired("order.expired", 1),
     Cancelled("order.cancelled", 1),
     Failed("order.failed", 1),
@@ -47,6 +47,8 @@ pub struct Placed {
     pub owner: AccountId,
     /// Hash of the request's body: the same key with another body is refused.
     pub body: Hash16,
+    /// The member's own stream of this performance counts the seats, from here to their last release. Since version 2.
+    pub counted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

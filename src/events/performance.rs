@@ -13,12 +13,12 @@ use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
 noun_events!(PerformanceEvent in Performance {
-    Scheduled("performance.scheduled", 1),
+    Scheduled("performance.scheduled", 2),
     Paused("performance.paused", 1),
     Resumed("performance.resumed", 1),
     SeatsBlocked("performance.seats_blocked", 1),
     SeatsUnblocked("performance.seats_unblocked", 1),
-    Changed("performance.changed", 1),
+    Changed("performance.changed", 2),
     Cancelled("performance.cancelled", 1),
     CalledOff("performance.called_off", 1),
 });
@@ -41,6 +41,9 @@ pub struct Scheduled {
     pub hold_seconds: u32,
     pub layout: Vec<Section>,
     pub body: Hash16,
+    /// Since version 2, as the next one.
+    pub max_live_orders_per_member: Option<u32>,
+    pub max_unpaid_holds_per_member: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,9 @@ pub struct Changed {
     pub max_seats_per_member: Option<u32>,
     pub hold_seconds: u32,
     pub body: Hash16,
+    /// Since version 2, as the next one.
+    pub max_live_orders_per_member: Option<u32>,
+    pub max_unpaid_holds_per_member: Option<u32>,
 }
 
 /// It does not take place: nothing is sold any more, and every order is being ended.

@@ -3,7 +3,7 @@
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{OpenApi, RefOr, Required};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::extract;
 
@@ -21,6 +21,11 @@ pub fn complete(document: &mut OpenApi) {
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for (path, item) in &mut document.paths.paths {
+        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete, &mut item.put];
+        for operation in all.into_iter().flatten().filter(|_| path.starts_with("/v1/")) {
+            let answers = &mut operation.responses.responses;
+            answers.entry("429".to_owned()).or_insert_with(|| RefOr::T(limited()));
+        }
         if let Some(reading) = item.get.as_mut().filter(|_| extract::takes_min_position(path)) {
             add(reading, min_position());
         }
@@ -35,6 +40,16 @@ pub fn complete(document: &mut OpenApi) {
 
 fn add(operation: &mut Operation, parameter: Parameter) {
     operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+}
+
+fn limited() -> Response {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new()
+        .description(
+            "The account or the address asks too often, or has too many streams open. Try again after Retry-After.",
+        )
+        .content("application/problem+json", problem)
+        .build()
 }
 
 fn min_position() -> Parameter {
@@ -77,6 +92,9 @@ mod tests {
         assert!(names("/v1/stores", "post").contains(&(json!("Idempotency-Key"), json!(false))));
         assert!(names("/v1/performances/{id}", "patch").contains(&(json!("Idempotency-Key"), json!(false))));
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+        let limited = &document["paths"]["/v1/stores"]["post"]["responses"]["429"]["content"];
+        assert!(limited["application/problem+json"]["schema"]["$ref"].is_string(), "{limited}");
+        assert!(document["paths"]["/livez"]["get"]["responses"]["429"].is_null(), "what is never limited");
         assert!(document["components"]["schemas"]["Order"].is_object(), "what was there stays");
     }
 }

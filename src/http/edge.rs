@@ -209,7 +209,52 @@ fn write_problem(response: &mut Response, problem: &Problem, id: &HeaderValue) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::routing::any;
+    use axum::{Router, middleware};
+    use http_body_util::BodyExt;
+    use metrics::Counter;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::timestamp::Timestamp;
+
+    /// A minute of waiting takes no time here, and panics are part of the picture.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_ends_after_ten_seconds_and_a_panic_is_only_its_own() {
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::starting_at(Timestamp(0)));
+        let edge = Edge {
+            clock: clock.clone(),
+            entropy: Entropy::seeded(1),
+            guard: Arc::new(super::super::tests::open()),
+            answered: Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(|_| Counter::noop())),
+            took: Histogram::noop(),
+            follows: false,
+        };
+        let app = Router::new()
+            .route("/never", any(std::future::pending::<()>))
+            .route("/panics", any(async || panic!("a bug") as ()))
+            .layer(middleware::from_fn_with_state(edge, around));
+        let table = [
+            ("GET", "/never", "timed-out", limits::REQUEST_TIME),
+            ("POST", "/never", "outcome-unknown", limits::REQUEST_TIME),
+            ("GET", "/panics", "internal", Duration::ZERO),
+        ];
+        for (method, path, code, after) in table {
+            let begun = clock.elapsed();
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+            let answer = app.clone().oneshot(request).await.expect("an answer");
+            assert!(answer.status().is_server_error(), "{path}");
+            let body = answer.into_body().collect().await.expect("a body").to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("a problem");
+            assert_eq!(body["code"], code, "{method} {path}");
+            let took = clock.elapsed() - begun;
+            assert!(took >= after && took < after + Duration::from_millis(10), "{method} {path}: {took:?}");
+        }
+    }
 
     #[test]
     fn a_trace_is_taken_over_and_the_clients_name_kept() {

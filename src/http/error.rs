@@ -76,6 +76,9 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 "Method not allowed" "The Allow header names the methods of this path.";
     RequestTimeout "request-timeout" 408 "The request came too slowly" "The body did not arrive in time. Nothing was done.";
     SeatUnavailable "seat-unavailable" 409 "Seats are not available" "`seats` names all the seats that are taken or kept from sale. Nothing was held.";
+    MemberLimit "member-limit" 409 "More seats than one member may have" "`limit` is how many seats one member may have here, `held` how many are held for you now, `sold` how many you have. Nothing was held.";
+    TooManyLiveOrders "too-many-live-orders" 409 "Too many unpaid orders" "`limit` is how many orders of one member may hold seats at once here. Pay for one or cancel it.";
+    InUse "in-use" 409 "In use already" "Seats may have been sold under these terms; `detail` says what cannot be changed any more.";
     SaleNotOpen "sale-not-open" 409 "The sale has not opened" "`opens_at` says when it will, `at` is the server's time of the decision.";
     SaleClosed "sale-closed" 409 "The sale is closed" "Nothing can be ordered for this performance any more.";
     SalePaused "sale-paused" 409 "The sale is paused" "The seller has paused the sale. Orders that hold seats go on.";
@@ -115,6 +118,7 @@ codes! {
     AmountExceedsRemaining "amount-exceeds-remaining" 422 "More than is left" "`remaining` is what is left of the payment.";
     TooManyFailures "too-many-failures" 429 "Too many failures" "There were too many failures to sign in from this address. Try again after Retry-After.";
     RateLimited "rate-limited" 429 "Too many requests" "`per` says whether this account or this address asks too often, `limit` names the limit. Nothing was done. Try again after Retry-After; RateLimit says on other answers what is left.";
+    TooManyHolds "too-many-holds" 429 "Too many holds without payment" "`limit` holds of yours ended unpaid within ten minutes. New orders for this performance are taken again at `until`; `at` is the server's time of the decision.";
     TooManyStreams "too-many-streams" 429 "Too many open streams" "This account or this address (`per` says which) has as many open streams as it may. Close one, or try again after Retry-After.";
     Internal "internal" 500 "Internal error" "Something is wrong with the server. Nothing was done. `request_id` helps its operators to find out.";
     Overloaded "overloaded" 503 "Too much to do" "Nothing was done. Try again after Retry-After.";
@@ -282,6 +286,16 @@ impl From<Refusal> for Problem {
             Refusal::SaleClosed => no(Code::SaleClosed),
             Refusal::SalePaused => no(Code::SalePaused),
             Refusal::TooManySeats { limit } => no(Code::TooManySeats).with("limit", json!(limit)),
+            Refusal::MemberLimit { limit, held, sold } => {
+                no(Code::MemberLimit).with("limit", json!(limit)).with("held", json!(held)).with("sold", json!(sold))
+            }
+            Refusal::TooManyLiveOrders { limit } => no(Code::TooManyLiveOrders).with("limit", json!(limit)),
+            Refusal::TooManyHolds { limit, until, at } => no(Code::TooManyHolds)
+                .with("limit", json!(limit))
+                .with("until", json!(until))
+                .with("at", json!(at))
+                .retry(until.since(at)),
+            Refusal::InUse { detail: _ } => no(Code::InUse),
             // Not "status": that member is the problem's own, and the contract's name for this one collides with it.
             Refusal::OrderNotCancellable { status } => {
                 no(Code::OrderNotCancellable).with("order_status", json!(status))

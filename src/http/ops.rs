@@ -66,9 +66,11 @@ pub async fn readyz(State(readiness): State<Arc<dyn Readiness>>) -> Answered {
     Ok(Answer::json(status, &Ready { ready, checks })?.no_store().done())
 }
 
-#[utoipa::path(get, path = "/metrics", tag = "operators", responses((status = 200, description = "Prometheus text")))]
-pub async fn metrics(State(handle): State<PrometheusHandle>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
+#[utoipa::path(get, path = "/metrics", tag = "operators", responses((status = 200, description = "Prometheus text"),
+        (status = 404, body = ProblemBody, description = "the numbers have an address of their own")))]
+pub async fn metrics(State(handle): State<Option<PrometheusHandle>>) -> Answered {
+    let handle = handle.ok_or_else(Problem::not_found)?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response())
 }
 
 #[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200, description = "this document")))]

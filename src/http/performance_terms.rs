@@ -47,13 +47,21 @@ pub struct ChangedTerms {
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<u32>)]
     pub max_seats_per_order: Option<Whole>,
-    /// Null: as many as they like.
+    /// Null: as many as they like. Limits per member begin before the sale opens or never; then they may be changed.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<u32>)]
     pub max_seats_per_member: Option<Option<Whole>>,
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<u32>)]
     pub hold_seconds: Option<Whole>,
+    /// Null: as many as they like.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
+    pub max_live_orders_per_member: Option<Option<Whole>>,
+    /// Null: as many as they like.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
+    pub max_unpaid_holds_per_member: Option<Option<Whole>>,
 }
 
 impl Input for ChangedTerms {}
@@ -75,6 +83,9 @@ impl ChangedTerms {
         let max_seats_per_order = count("/max_seats_per_order", self.max_seats_per_order);
         let max_seats_per_member = self.max_seats_per_member.map(|number| count("/max_seats_per_member", number));
         let hold_seconds = count("/hold_seconds", self.hold_seconds);
+        let mut per_member = |pointer, said: Option<Option<Whole>>| said.map(|number| count(pointer, number));
+        let max_live_orders_per_member = per_member("/max_live_orders_per_member", self.max_live_orders_per_member);
+        let max_unpaid_holds_per_member = per_member("/max_unpaid_holds_per_member", self.max_unpaid_holds_per_member);
         let prices = self.prices.map(|prices| prices.checked(&mut checks));
         checks.done()?;
         Ok(Change {
@@ -86,6 +97,8 @@ impl ChangedTerms {
             max_seats_per_order,
             max_seats_per_member,
             hold_seconds,
+            max_live_orders_per_member,
+            max_unpaid_holds_per_member,
         })
     }
 }

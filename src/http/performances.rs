@@ -42,10 +42,17 @@ pub struct NewPerformance {
     pub prices: Prices,
     #[schema(value_type = Option<u32>)]
     pub max_seats_per_order: Option<Whole>,
+    /// Seats that one member may hold and have, over all orders.
     #[schema(value_type = Option<u32>)]
     pub max_seats_per_member: Option<Whole>,
     #[schema(value_type = Option<u32>)]
     pub hold_seconds: Option<Whole>,
+    /// Orders of one member that hold seats and are not paid for, at once.
+    #[schema(value_type = Option<u32>)]
+    pub max_live_orders_per_member: Option<Whole>,
+    /// Holds that one member may let go unpaid within ten minutes; then no order is taken for a while.
+    #[schema(value_type = Option<u32>)]
+    pub max_unpaid_holds_per_member: Option<Whole>,
 }
 
 impl Input for NewPerformance {}
@@ -96,7 +103,10 @@ impl NewPerformance {
         let mut count = |pointer, number: Option<Whole>, default| number.map_or(default, |n| checks.count(pointer, n));
         let max_seats_per_order = count("/max_seats_per_order", self.max_seats_per_order, DEFAULT_MAX_SEATS);
         let hold_seconds = count("/hold_seconds", self.hold_seconds, DEFAULT_HOLD_SECONDS);
-        let max_seats_per_member = self.max_seats_per_member.map(|n| checks.count("/max_seats_per_member", n));
+        let mut per_member = |pointer, number: Option<Whole>| number.map(|n| checks.count(pointer, n));
+        let max_seats_per_member = per_member("/max_seats_per_member", self.max_seats_per_member);
+        let max_live_orders_per_member = per_member("/max_live_orders_per_member", self.max_live_orders_per_member);
+        let max_unpaid_holds_per_member = per_member("/max_unpaid_holds_per_member", self.max_unpaid_holds_per_member);
         let schedule = Schedule {
             performance_id,
             show_id: ShowId::new(self.show_id),
@@ -111,6 +121,8 @@ impl NewPerformance {
             max_seats_per_order,
             max_seats_per_member,
             hold_seconds,
+            max_live_orders_per_member,
+            max_unpaid_holds_per_member,
             layout: Vec::new(),
         };
         checks.done()?;
@@ -175,6 +187,8 @@ pub struct PerformanceView {
     pub(super) max_seats_per_order: u32,
     pub(super) max_seats_per_member: Option<u32>,
     pub(super) hold_seconds: u32,
+    pub(super) max_live_orders_per_member: Option<u32>,
+    pub(super) max_unpaid_holds_per_member: Option<u32>,
     pub(super) seats: usize,
     /// `scheduled`, `on_sale`, `paused`, `sold_out`, `closed`, `cancelled`.
     pub(super) status: &'static str,
@@ -319,6 +333,8 @@ pub(super) async fn view(
         max_seats_per_order: terms.max_seats_per_order,
         max_seats_per_member: terms.max_seats_per_member,
         hold_seconds: terms.hold_seconds,
+        max_live_orders_per_member: terms.max_live_orders_per_member,
+        max_unpaid_holds_per_member: terms.max_unpaid_holds_per_member,
         seats: terms.seat_count(),
         status,
         remaining,

@@ -34,7 +34,8 @@ pub struct Handles {
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
     pub readiness: Arc<dyn Readiness>,
-    pub metrics: PrometheusHandle,
+    /// `None`: the numbers have an address of their own.
+    pub metrics: Option<PrometheusHandle>,
     /// Ends all streams.
     pub stopping: CancellationToken,
     pub guard: Arc<Guard>,
@@ -83,8 +84,8 @@ handles! {
     SharedJournal = handles.journal;
     Arc<dyn Clock> = handles.clock;
     Arc<dyn Readiness> = handles.readiness;
-    PrometheusHandle = handles.metrics;
     Revoked = handles.revoked;
+    Option<PrometheusHandle> = handles.metrics;
     Arc<Verifier> = verifier;
     Arc<Tickets> = tickets;
     Arc<TicketCode> = codes;

@@ -319,12 +319,13 @@ fn the_document_lists_the_members_of_the_contract() {
         (
             "NewPerformance",
             "show_id venue_id starts_at sale_opens_at sale_closes_at cancel_until currency prices \
-            max_seats_per_order max_seats_per_member hold_seconds",
+            max_seats_per_order max_seats_per_member hold_seconds max_live_orders_per_member \
+            max_unpaid_holds_per_member",
         ),
         (
             "ChangedTerms",
             "starts_at sale_opens_at sale_closes_at cancel_until prices max_seats_per_order max_seats_per_member \
-            hold_seconds",
+            hold_seconds max_live_orders_per_member max_unpaid_holds_per_member",
         ),
         ("Cancellation", "performance_id status orders refunded pending review position"),
         ("NewOrder", "seats coupon_task_id reference"),
@@ -365,6 +366,7 @@ fn views_write_what_the_document_says() {
         hold_until: Timestamp(1),
         owner: AccountId::new("s"),
         body: Hash16::default(),
+        counted: false,
     };
     let order = serde_json::to_value(OrderView::placed(&placed, Timestamp(0), position)).expect("JSON");
     let task = CouponTaskView::issued(TaskId::new("ct_x"), 1, Timestamp(0), position);

@@ -41,6 +41,16 @@ fn a_seat_lives_with_its_performance() {
 }
 
 #[test]
+fn a_member_is_counted_with_the_performance() {
+    let performance = PerformanceId::derive(&Hash16::of("test", &[b"p"]));
+    for account in ["ann", "a/b", "acc_1|x"] {
+        let member = StreamId::member(&performance, &AccountId::new(account));
+        assert_eq!(member.partition(64), StreamId::performance(&performance).partition(64), "{account}");
+        assert_eq!((member.noun(), member.seat_id()), ("member", None));
+    }
+}
+
+#[test]
 fn payment_keys_are_plain() {
     for good in ["pk_1", "tviva20240513-A_b=", "5zJ4xY7m0kODnyRpQWGrN2xqGlNvLrKwv1M9ENjbeoPaZdL6"] {
         assert!(PaymentKey::parse(good).is_some(), "{good}");

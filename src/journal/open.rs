@@ -66,6 +66,29 @@ impl Options {
     }
 }
 
+/// What `onsale migrate` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Migration {
+    /// As configured; `None`: the default for a new log, whatever an existing one has.
+    pub partitions: Option<u16>,
+    /// Who shall serve from a Postgres. `None`: whoever can.
+    pub server: Option<ServerRole>,
+}
+
+/// The role as which nodes work with a Postgres: it adds to history, and cannot edit it.
+#[derive(Clone)]
+pub struct ServerRole {
+    pub name: String,
+    /// Given to it, if there is one; printable ASCII.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for ServerRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// Why a log cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -93,6 +116,13 @@ pub enum OpenError {
     UnreadableKinds(String),
     #[error("the log has format level {found}, this build knows only up to {known}: use a newer build")]
     NewerFormat { found: i32, known: i32 },
+    #[error(
+        "a migration runs as the role that owns the log, not as {0}, the server's (database.server_role): let the \
+         database's address name the owner"
+    )]
+    MigratesAsServer(String),
+    #[error("the server's role {role} cannot be prepared: {detail}")]
+    ServerRole { role: String, detail: String },
 }
 
 impl OpenError {
@@ -111,7 +141,9 @@ impl OpenError {
             | Self::BadPartitions(_)
             | Self::UnsafeSetting { .. }
             | Self::UnreadableKinds(_)
-            | Self::NewerFormat { .. } => false,
+            | Self::NewerFormat { .. }
+            | Self::MigratesAsServer(_)
+            | Self::ServerRole { .. } => false,
         }
     }
 }
@@ -141,13 +173,22 @@ pub async fn presence(target: &Target) -> Result<Option<Arc<dyn Presence>>, Open
 }
 
 /// Creates the log, or brings it to the schema of this build.
-pub async fn migrate(target: &Target, partitions: Option<u16>) -> Result<(), OpenError> {
+pub async fn migrate(target: &Target, migration: &Migration) -> Result<(), OpenError> {
     match target {
         Target::Sqlite { dir } => {
-            let options = Options { partitions, ..Options::new(Role::Serve) };
+            let options = Options { partitions: migration.partitions, ..Options::new(Role::Serve) };
             sqlite::SqliteJournal::open(dir, options).await.map(drop)
         }
-        Target::Postgres { url } => postgres::migrate(url, partitions).await,
+        Target::Postgres { url } => postgres::migrate(url, migration).await,
+    }
+}
+
+/// Could we edit history? Whoever we are there and why, such as "postgres is a superuser". Not asked of a file: who may
+/// write to it is the system's business.
+pub async fn editor(target: &Target) -> Result<Option<String>, OpenError> {
+    match target {
+        Target::Sqlite { .. } => Ok(None),
+        Target::Postgres { url } => postgres::editor(url).await,
     }
 }
 

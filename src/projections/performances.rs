@@ -38,6 +38,8 @@ table! {
         max_seats_per_order: u32,
         max_seats_per_member: Option<u32>,
         hold_seconds: u32,
+        max_live_orders_per_member: Option<u32>,
+        max_unpaid_holds_per_member: Option<u32>,
         seats: u64,
         /// Seats that can be ordered.
         available: i64,
@@ -70,7 +72,7 @@ impl Projection for Performances {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> Schema {
@@ -130,7 +132,12 @@ impl Projection for Performances {
             }),
             Event::Seat(SeatEvent::Blocked(_)) => count(fact, rows, |row| row.blocked += 1),
             Event::Seat(SeatEvent::Unblocked(_)) => count(fact, rows, |row| row.blocked -= 1),
-            Event::Order(_) | Event::Coupon(_) | Event::Store(_) | Event::Show(_) | Event::Venue(_) => Ok(()),
+            Event::Order(_)
+            | Event::Member(_)
+            | Event::Coupon(_)
+            | Event::Store(_)
+            | Event::Show(_)
+            | Event::Venue(_) => Ok(()),
         }
     }
 }
@@ -180,6 +187,8 @@ fn scheduled(fact: &Fact, terms: &Scheduled, rows: &mut Rows) -> Result<(), Unfi
         max_seats_per_order: terms.max_seats_per_order,
         max_seats_per_member: terms.max_seats_per_member,
         hold_seconds: terms.hold_seconds,
+        max_live_orders_per_member: terms.max_live_orders_per_member,
+        max_unpaid_holds_per_member: terms.max_unpaid_holds_per_member,
         seats: seats as u64,
         available: signed(seats),
         paused: false,
@@ -206,6 +215,8 @@ fn changed(fact: &Fact, terms: &Changed, rows: &mut Rows) -> Result<(), Unfit> {
         row.max_seats_per_order = terms.max_seats_per_order;
         row.max_seats_per_member = terms.max_seats_per_member;
         row.hold_seconds = terms.hold_seconds;
+        row.max_live_orders_per_member = terms.max_live_orders_per_member;
+        row.max_unpaid_holds_per_member = terms.max_unpaid_holds_per_member;
     })
 }
 
@@ -394,6 +405,8 @@ mod tests {
             prices: r#"{"VIP":700}"#.into(),
             max_seats_per_order: 2,
             max_seats_per_member: Some(6),
+            max_live_orders_per_member: Some(3),
+            max_unpaid_holds_per_member: Some(5),
             hold_seconds: 90,
             position: story.facts[2].position(),
             ..before

@@ -204,6 +204,8 @@ pub mod sale {
             prices: sections.iter().map(price).collect(),
             max_seats_per_order: 4,
             max_seats_per_member: None,
+            max_live_orders_per_member: None,
+            max_unpaid_holds_per_member: None,
             hold_seconds: 180,
             layout: sections.iter().map(section).collect(),
             body: Hash16::default(),
@@ -230,6 +232,8 @@ pub mod sale {
             prices: vec![performance::GradePrice { grade: "VIP".to_owned(), price }],
             max_seats_per_order: 2,
             max_seats_per_member: Some(6),
+            max_live_orders_per_member: Some(3),
+            max_unpaid_holds_per_member: Some(5),
             hold_seconds: 90,
             body: Hash16::default(),
         };
@@ -264,6 +268,7 @@ pub mod sale {
             hold_until: Timestamp(200_000),
             owner: AccountId::new("ann"),
             body: Hash16::default(),
+            counted: false,
         };
         (StreamId::order(&event.order_id), OrderEvent::from(event).into())
     }

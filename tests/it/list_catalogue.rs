@@ -257,6 +257,8 @@ mod sold {
             prices: vec![GradePrice { grade: "R".to_owned(), price: Amount::new(500).expect("small") }],
             max_seats_per_order: 4,
             max_seats_per_member: None,
+            max_live_orders_per_member: None,
+            max_unpaid_holds_per_member: None,
             hold_seconds: 180,
             layout: vec![Section { section: "A".to_owned(), grade: "R".to_owned(), rows }],
             body: Hash16::default(),

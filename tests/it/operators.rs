@@ -84,7 +84,7 @@ async fn a_schema_of_tomorrow_is_left_alone() {
     let home = Home::new(Kind::Postgres).await;
     let again = home.run(&["migrate"]);
     assert_eq!(said(&again).lines().count(), 1, "a second migration has nothing to say: {}", said(&again));
-    let url = home.database_url().unwrap();
+    let url = home.owner_url().unwrap();
     postgres::sql(&url, "INSERT INTO log.migrations (number) VALUES (99)").await;
     for args in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"], &["audit"]] {
         let output = home.run(args);

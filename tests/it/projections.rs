@@ -453,7 +453,7 @@ async fn the_audit_finds_a_row_that_the_log_does_not_give() {
         assert_eq!(listed.body["items"][0]["status"], "awaiting_payment");
         stage.home.assert_audit_passes();
         assert!(stage.server.terminate().await.success());
-        match stage.home.database_url() {
+        match stage.home.owner_url() {
             Some(url) => {
                 let sql = "UPDATE read.orders SET status = 'completed'; DELETE FROM read.stores";
                 crate::base::postgres::sql(&url, sql).await;

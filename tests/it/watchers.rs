@@ -136,7 +136,7 @@ async fn an_owner_sees_which_displays_are_connected() {
             who.get(&path).await.problem(status, code);
         }
         stage.admin.get(&path).await.expect(200);
-        if let Some(url) = stage.home.database_url() {
+        if let Some(url) = stage.home.owner_url() {
             // Another node's word, as that node would write it; and one that has been silent for too long.
             let word = |node: &str, account: &str, age: u32| {
                 format!(

@@ -47,8 +47,7 @@ async fn on_sqlite() -> Harness {
 
 async fn on_postgres() -> Harness {
     let database = postgres::database().await;
-    let url = database.url.clone();
-    let target = Target::Postgres { url: url.clone() };
+    let (target, url) = (Target::Postgres { url: database.url.clone() }, database.owner.clone());
     let sql = RawSql {
         execute: Box::new(move |statement| edit::<PgConnection>(url.clone(), statement)),
         events_table: "log.events".to_owned(),

@@ -112,7 +112,7 @@ async fn a_server_that_ends_all_sessions_costs_neither_lease_nor_positions() {
     let (first, second) = (serve(&target).await, serve(&target).await);
     let mut state = first.claim(&node("a")).await.unwrap().partitions[4].clone();
     for round in 0..4 {
-        end_all_sessions(&database.url).await;
+        end_all_sessions(&database.owner).await;
         match append_next(&first, &state).await {
             Ok(verdicts) => assert_eq!(verdicts, [Verdict::Written]),
             Err(AppendError::Unknown(_) | AppendError::NotSent(_)) => {}
@@ -138,13 +138,13 @@ async fn a_former_owner_does_not_take_the_lock_from_the_next() {
     let target = Target::Postgres { url: database.url.clone() };
     let (first, second, third) = (serve(&target).await, serve(&target).await, serve(&target).await);
     let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
-    end_all_sessions(&database.url).await;
+    end_all_sessions(&database.owner).await;
     // The lock is free and the row still good: the second node waits for its end, then takes over.
     let after = second.claim(&node("b")).await.unwrap().partitions[0].clone();
     assert!(after.epoch > before.epoch);
 
     // The second node lost its session too, and the first one, which knows nothing yet, comes first.
-    end_all_sessions(&database.url).await;
+    end_all_sessions(&database.owner).await;
     for _ in 0..2 {
         let beat = first.heartbeat(&node("a")).await;
         assert!(matches!(beat, Err(ClaimError::Held { .. })), "{beat:?}");
@@ -163,7 +163,7 @@ async fn a_process_of_the_same_name_is_another_owner() {
     let target = Target::Postgres { url: database.url.clone() };
     let (first, second) = (serve(&target).await, serve(&target).await);
     let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
-    end_all_sessions(&database.url).await;
+    end_all_sessions(&database.owner).await;
     let after = second.claim(&node("a")).await.unwrap().partitions[0].clone();
     let doubt = loop {
         // The connection of the first process broke as well: the first answers may be none.
@@ -193,7 +193,7 @@ async fn heartbeats_wait_for_nobody() {
     let database = postgres::database().await;
     let journal = serve(&Target::Postgres { url: database.url.clone() }).await;
     let state = journal.claim(&node("a")).await.unwrap().partitions[0].clone();
-    let mut operator = PgConnection::connect(&database.url).await.unwrap();
+    let mut operator = PgConnection::connect(&database.owner).await.unwrap();
     let mut lock = sqlx::raw_sql("BEGIN; LOCK TABLE log.partitions IN ACCESS EXCLUSIVE MODE");
     lock.execute(&mut operator).await.unwrap();
     let settling = tokio::spawn({
@@ -204,7 +204,7 @@ async fn heartbeats_wait_for_nobody() {
         let journal = journal.clone();
         async move { journal.claim(&node("a")).await }
     });
-    waiting(&database.url, 2).await;
+    waiting(&database.owner, 2).await;
     for _ in 0..3 {
         journal.heartbeat(&node("a")).await.expect("the lease is renewed while others wait");
     }

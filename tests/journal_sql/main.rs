@@ -7,6 +7,7 @@
 mod conformance;
 mod lost;
 mod presence;
+mod roles;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use onsale::events::{Chain, Record};
 use onsale::ids::{AccountId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
-use onsale::journal::open::{OpenError, Options, Role, Target, migrate, open};
+use onsale::journal::open::{Migration, OpenError, Options, Role, Target, migrate, open};
 use onsale::journal::{
     AppendError, ClaimError, PartitionBatch, PartitionState, SharedJournal, Snapshot, TimerChange, Unit, Verdict,
 };
@@ -228,7 +229,8 @@ async fn the_database_itself_refuses_to_edit_history() {
         for edit in edits {
             let message = match &target {
                 Target::Postgres { url } if !edit.starts_with("REPLACE") => {
-                    let mut conn = PgConnection::connect(url).await.unwrap();
+                    // Not even who owns it; what the server's own role hears stands in `roles.rs`.
+                    let mut conn = PgConnection::connect(&postgres::owner_of(url).await).await.unwrap();
                     let edit = sqlx::AssertSqlSafe(edit.replace("{}", "log.events"));
                     sqlx::raw_sql(edit).execute(&mut conn).await.unwrap_err().to_string()
                 }
@@ -291,8 +293,9 @@ async fn an_unsafe_or_unprepared_server_is_refused() {
     empty.drop_it().await;
 
     let lying = Target::Postgres { url: postgres::start(&["fsync=off"]) };
-    migrate(&lying, Some(PARTITIONS)).await.unwrap();
-    migrate(&lying, Some(PARTITIONS)).await.unwrap();
+    let migration = Migration { partitions: Some(PARTITIONS), server: None };
+    migrate(&lying, &migration).await.unwrap();
+    migrate(&lying, &migration).await.unwrap();
     let refused = refusal(&lying, Options::new(Role::Serve)).await;
     assert_eq!(refused, OpenError::UnsafeSetting { name: "fsync".to_owned(), value: "off".to_owned() });
 
@@ -326,9 +329,10 @@ async fn dropping_the_caller_cancels_no_append() {
 #[tokio::test]
 async fn a_cancelled_begin_loses_no_later_write() {
     let database = postgres::database().await;
-    let pool =
-        onsale::journal::postgres::readers(&onsale::journal::postgres::options(&database.url).unwrap()).await.unwrap();
-    postgres::sql(&database.url, "CREATE TABLE probe (n int8 PRIMARY KEY)").await;
+    let pool = onsale::journal::postgres::readers(&onsale::journal::postgres::options(&database.owner).unwrap())
+        .await
+        .unwrap();
+    postgres::sql(&database.owner, "CREATE TABLE probe (n int8 PRIMARY KEY)").await;
     for n in 0..200_i64 {
         // Dropped after a varying number of polls, so at every stage of the exchange.
         let mut begin = Box::pin(pool.begin());
@@ -342,7 +346,7 @@ async fn a_cancelled_begin_loses_no_later_write() {
         sqlx::query("INSERT INTO probe VALUES ($1)").bind(n).execute(&pool).await.unwrap();
     }
     pool.close().await;
-    let mut conn = PgConnection::connect(&database.url).await.unwrap();
+    let mut conn = PgConnection::connect(&database.owner).await.unwrap();
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM probe").fetch_one(&mut conn).await.unwrap();
     assert_eq!(kept, 200, "every acknowledged write exists");
     conn.close().await.unwrap();

@@ -41,16 +41,16 @@ async fn nodes_hear_of_each_others_displays() {
     // A node that is silent counts for nothing after a while, and is swept away by the others later.
     let silent =
         |seconds: u32| format!("UPDATE log.presence SET said_at = now() - interval '{seconds} s' WHERE node = 'a'");
-    postgres::sql(&database.url, &silent(9)).await;
+    postgres::sql(&database.owner, &silent(9)).await;
     assert_eq!(heard().await.len(), 1);
-    postgres::sql(&database.url, &silent(11)).await;
+    postgres::sql(&database.owner, &silent(11)).await;
     assert_eq!(heard().await, []);
     b.say(&node("b"), &[]).await.expect("said");
-    postgres::sql(&database.url, "UPDATE log.presence SET said_at = now() WHERE node = 'a'").await;
+    postgres::sql(&database.owner, "UPDATE log.presence SET said_at = now() WHERE node = 'a'").await;
     assert_eq!(heard().await.len(), 1, "it might have come back");
-    postgres::sql(&database.url, &silent(61)).await;
+    postgres::sql(&database.owner, &silent(61)).await;
     b.say(&node("b"), &[]).await.expect("said");
-    postgres::sql(&database.url, "UPDATE log.presence SET said_at = now() WHERE node = 'a'").await;
+    postgres::sql(&database.owner, "UPDATE log.presence SET said_at = now() WHERE node = 'a'").await;
     assert_eq!(heard().await, []);
     drop((a, b));
     database.drop_it().await;

@@ -52,6 +52,8 @@ fn terms(price: u64) -> Arc<Terms> {
         prices: vec![GradePrice { grade: "R".to_owned(), price: Amount::new(price).expect("small") }],
         max_seats_per_order: 4,
         max_seats_per_member: None,
+        max_live_orders_per_member: None,
+        max_unpaid_holds_per_member: None,
         hold_seconds: 180,
         layout: vec![Section {
             section: "A".to_owned(),

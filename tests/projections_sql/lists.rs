@@ -141,6 +141,8 @@ fn on_sale(number: u8) -> PerformanceRow {
         prices: "{}".into(),
         max_seats_per_order: 4,
         max_seats_per_member: None,
+        max_live_orders_per_member: None,
+        max_unpaid_holds_per_member: None,
         hold_seconds: 180,
         seats: 2,
         available: 2,

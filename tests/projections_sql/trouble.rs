@@ -49,7 +49,7 @@ async fn a_commit_that_overlaps_a_take_over_is_fenced() {
     let mut taker = PgConnection::connect(&database.url).await.expect("the database");
     run(&mut taker, &format!("BEGIN; UPDATE read_samples_{}.runner SET epoch = epoch + 1", build.id().0)).await;
     let late = tokio::spawn(async move { old.commit(&in_place(1)).await });
-    let mut eye = PgConnection::connect(&database.url).await.expect("the database");
+    let mut eye = PgConnection::connect(&database.owner).await.expect("the database");
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..1_000 {
@@ -101,7 +101,7 @@ async fn what_operators_build_on_the_views_does_not_stop_a_switch() {
     let store = open(&Target::Postgres { url: database.url.clone() }).await.expect("a store");
     let (one, two, three) = (build(&*store).await, build(&*store).await, build(&*store).await);
     assert!(store.switch(samples, None, one.id()).await.expect("a switch"));
-    let mut conn = PgConnection::connect(&database.url).await.expect("the database");
+    let mut conn = PgConnection::connect(&database.owner).await.expect("the database");
     run(&mut conn, "CREATE VIEW public.report AS SELECT sum(payments)::int8 AS all_of FROM read.samples").await;
     two.writer().await.expect("a writer").commit(&in_place(7)).await.expect("written");
     assert!(store.switch(samples, Some(one.id()), two.id()).await.expect("a switch"));

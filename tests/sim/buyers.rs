@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onsale::actors::{CommandError, Outcome, Request};
 use onsale::clock::Entropy;
-use onsale::domain::{Aggregate, Authority, Refusal, coupon, order, store};
+use onsale::domain::{Aggregate, Authority, Refusal, coupon, order, performance, store};
 use onsale::fault::Fault;
 use onsale::ids::{AccountId, CommandId, Hash16, LogPosition, OrderId, PaymentId, SeatId, StreamId};
 use onsale::money::{Amount, Currency};
@@ -57,6 +57,9 @@ pub async fn insist<A: Aggregate>(
             Err(CommandError::Refused(refusal)) => {
                 world.tally.count(match refusal {
                     Refusal::SeatUnavailable { .. } => "seats refused",
+                    Refusal::MemberLimit { .. } => "member at the limit",
+                    Refusal::TooManyLiveOrders { .. } => "too many live orders",
+                    Refusal::TooManyHolds { .. } => "too many unpaid holds",
                     _ => "refused",
                 });
                 return Err(refusal);
@@ -84,7 +87,8 @@ pub async fn member(world: Arc<World>, number: u64) {
     for _ in 0..3 + entropy.below(4) {
         tokio::time::sleep(Duration::from_millis(entropy.below(2_500))).await;
         match entropy.below(10) {
-            0..=5 => buy(&world, &entropy, &by).await,
+            0 => race(&world, &entropy, &by).await,
+            1..=5 => buy(&world, &entropy, &by).await,
             6..=8 => coupon(&world, &entropy, &by).await,
             _ => look(&world).await,
         }
@@ -95,7 +99,14 @@ fn change_of_mind() -> order::Command {
     order::Command::Cancel(order::Cancel { tickets: Vec::new(), patience: Duration::from_secs(60) })
 }
 
-async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
+/// An order that somebody would like to place.
+struct Wish {
+    command: CommandId,
+    stream: StreamId,
+    place: order::Command,
+}
+
+fn wish(world: &World, entropy: &Entropy) -> Wish {
     let first = entropy.below(world.seats.len() as u64);
     let wanted: Vec<SeatId> = (0..=entropy.below(3))
         .map(|next| world.seats[usize::try_from((first + next * 3) % world.seats.len() as u64).unwrap()].clone())
@@ -109,7 +120,22 @@ async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
         reference: None,
         coupon: None,
     });
-    let stream = StreamId::order(&order_id);
+    Wish { command, stream: StreamId::order(&order_id), place }
+}
+
+/// Two windows of one member: two orders at the same moment, which must not both be granted what one may have.
+async fn race(world: &World, entropy: &Entropy, by: &AccountId) {
+    let (one, other) = (wish(world, entropy), wish(world, entropy));
+    world.tally.count("two orders of one member at once");
+    let place = |wish: Wish| insist::<order::Order>(world, wish.stream, wish.place, request(wish.command, by));
+    let placed = tokio::join!(place(one), place(other));
+    for _ in [placed.0, placed.1].iter().filter(|answer| answer.is_ok()) {
+        world.tally.count("order placed");
+    }
+}
+
+async fn buy(world: &World, entropy: &Entropy, by: &AccountId) {
+    let Wish { command, stream, place } = wish(world, entropy);
     let request_of = || request(command, by);
     let placed = if entropy.below(6) == 0 {
         // The impatient double click: two requests under one key at once.
@@ -164,6 +190,25 @@ async fn look(world: &World) {
     {
         world.assert_durable(position, "a read").await;
         world.tally.count("read");
+    }
+}
+
+/// The seller, who grants each member now more, now less, while they order.
+pub async fn seller(world: Arc<World>) {
+    let entropy = Entropy::seeded(world.seed ^ 0x5e11);
+    let (stream, by) = (StreamId::performance(&world.performance), AccountId::new("seller"));
+    for _ in 0..if world.granted.counted() { 8 } else { 0 } {
+        tokio::time::sleep(Duration::from_millis(entropy.below(1_500))).await;
+        let limit = u32::try_from(1 + entropy.below(4)).ok();
+        let change = performance::Change { max_seats_per_member: Some(limit), ..performance::Change::default() };
+        let request = request(entropy.hash16(), &by);
+        let moved =
+            insist::<performance::Performance>(&world, stream.clone(), performance::Command::Change(change), request)
+                .await;
+        let moved = moved.unwrap_or_else(|refusal| panic!("a limit was not moved: {refusal}"));
+        if !moved.events.is_empty() {
+            world.tally.count("limit moved");
+        }
     }
 }
 

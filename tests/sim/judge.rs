@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use onsale::audit;
 use onsale::events::order::OrderSeat;
-use onsale::events::{Event, OrderEvent, Record, SeatEvent};
-use onsale::ids::{CommandId, OrderId, SeatId};
+use onsale::events::{Event, OrderEvent, PerformanceEvent, Record, SeatEvent};
+use onsale::ids::{AccountId, CommandId, OrderId, SeatId};
 use onsale::timestamp::Timestamp;
 use tokio::task::JoinSet;
 
@@ -33,6 +33,7 @@ pub async fn log(world: &World) -> Vec<String> {
     let records = world.journal.dump();
     violations.extend(acknowledged(world, &records));
     violations.extend(holds(world, &records));
+    violations.extend(members(world, &records));
     for record in &records {
         match record.event() {
             Ok(Event::Order(OrderEvent::Expired(_))) => world.tally.count("order expired"),
@@ -109,6 +110,39 @@ fn holds(world: &World, records: &[Record]) -> Vec<String> {
     }
     violations.extend(until.keys().map(|order| format!("I2: {order} was never ended")));
     violations.extend(holder.keys().map(|seat| format!("I2: {seat} is still held at the end")));
+    violations
+}
+
+/// I5 once more, from the seats alone: whoever places an order has no more of them than granted.
+fn members(world: &World, records: &[Record]) -> Vec<String> {
+    let mut violations = Vec::new();
+    let mut holder: BTreeMap<SeatId, OrderId> = BTreeMap::new();
+    let mut buyer: BTreeMap<OrderId, AccountId> = BTreeMap::new();
+    let mut granted = world.granted;
+    for record in records {
+        let here = format!("{}:{}", record.partition, record.position);
+        match (record.event(), record.stream.seat_id()) {
+            (Ok(Event::Seat(SeatEvent::Held(held))), Some(seat)) => drop(holder.insert(seat, held.order_id)),
+            (Ok(Event::Seat(SeatEvent::Released(_))), Some(seat)) => drop(holder.remove(&seat)),
+            (Ok(Event::Order(OrderEvent::Placed(placed))), _) => {
+                buyer.insert(placed.order_id, placed.account_id.clone());
+                let of_buyer = |order: &&OrderId| buyer.get(*order) == Some(&placed.account_id);
+                let orders: BTreeSet<&OrderId> = holder.values().filter(of_buyer).collect();
+                let seats = holder.values().filter(of_buyer).count();
+                let over = |most: Option<u32>, count: usize| most.is_some_and(|most| count > most as usize);
+                if over(granted.seats, seats) || over(granted.live_orders, orders.len()) {
+                    violations.push(format!("I5 at {here}: {} has {seats} seats of {orders:?}", placed.account_id));
+                }
+            }
+            (Ok(Event::Performance(PerformanceEvent::Changed(terms))), _) => {
+                granted.seats = terms.max_seats_per_member;
+            }
+            (Ok(Event::Member(_)), _) if !world.granted.counted() => {
+                violations.push(format!("I5 at {here}: nobody is counted here"));
+            }
+            _ => {}
+        }
+    }
     violations
 }
 

@@ -9,6 +9,7 @@
 
 mod buyers;
 mod judge;
+mod older;
 mod trouble;
 mod watchers;
 mod world;

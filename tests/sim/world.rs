@@ -45,6 +45,11 @@ pub const INTERESTING: &[&str] = &[
     "seats refused",
     "twins answered alike",
     "answer repeated after a fault",
+    "two orders of one member at once",
+    "member at the limit",
+    "limit moved",
+    "too many live orders",
+    "too many unpaid holds",
     "coupon issued",
     "coupon sold out",
     "payment cancelled in part",
@@ -71,12 +76,36 @@ pub struct World {
     pub performance: PerformanceId,
     pub partition: Partition,
     pub seats: Vec<SeatId>,
+    pub granted: Granted,
     pub coupon: CouponId,
     pub store: StoreId,
     pub tally: Arc<Tally>,
     pub told: Mutex<Vec<Told>>,
     /// The node has stopped.
     pub over: AtomicBool,
+}
+
+/// What the performance grants each of its members.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Granted {
+    pub seats: Option<u32>,
+    pub live_orders: Option<u32>,
+    pub unpaid_holds: Option<u32>,
+}
+
+impl Granted {
+    /// Every third run counts nobody.
+    fn of(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Self::default(),
+            1 => Self { seats: Some(3), live_orders: None, unpaid_holds: None },
+            _ => Self { seats: Some(4), live_orders: Some(1), unpaid_holds: Some(2) },
+        }
+    }
+
+    pub fn counted(self) -> bool {
+        self.seats.is_some()
+    }
 }
 
 /// What came out of a run.
@@ -162,6 +191,7 @@ async fn simulate(seed: u64) -> Report {
         clients.spawn(buyers::member(world.clone(), number));
     }
     clients.spawn(buyers::counter(world.clone()));
+    clients.spawn(buyers::seller(world.clone()));
     let mut watching = tokio::task::JoinSet::new();
     for number in 0..4 {
         watching.spawn(watchers::watch(world.clone(), number));
@@ -220,6 +250,7 @@ async fn open_sale(
         hub,
         journal,
         watched,
+        granted: Granted::of(seed),
         seats: (1..=9).map(|n| SeatId::new(format!("A-1-{n}"))).collect(),
         performance: performance.clone(),
         coupon: CouponId::derive(&command),
@@ -241,7 +272,9 @@ async fn open_sale(
         currency: Currency::parse("KRW").unwrap(),
         prices: vec![GradePrice { grade: "R".to_owned(), price: Amount::new(50_000).unwrap() }],
         max_seats_per_order: 4,
-        max_seats_per_member: None,
+        max_seats_per_member: world.granted.seats,
+        max_live_orders_per_member: world.granted.live_orders,
+        max_unpaid_holds_per_member: world.granted.unpaid_holds,
         hold_seconds: HOLD_SECONDS,
         layout,
     });

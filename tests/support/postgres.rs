@@ -1,7 +1,8 @@
 //! Where do tests get a Postgres from? From `ONSALE_TEST_POSTGRES_URL`, or from one that this process starts for itself.
 //!
-//! Every test gets a database of its own, copied from a migrated template. A started server is stopped by a watcher
-//! when this process ends, however it ends.
+//! Every test gets a database of its own, copied from a migrated template, and works with it as nodes do: as the role that
+//! cannot edit history. Who damages a log on purpose asks for its owner. A started server is stopped by a watcher when this
+//! process ends, however it ends.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,19 +10,25 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onsale::clock::{Clock, SystemClock};
-use onsale::journal::open::{Target, migrate};
+use onsale::journal::open::{Migration, ServerRole, Target, migrate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 pub const PARTITIONS: u16 = 8;
 const TEMPLATE: &str = "onsale_template";
+/// What nodes are here, and their password where the server asks for one.
+pub const SERVER_ROLE: &str = "onsale_server";
+pub const SERVER_PASSWORD: &str = "marker-of-the-database";
 
 static SERVER: OnceCell<String> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A database of one test; dropped by [`Database::drop_it`], or with its server.
 pub struct Database {
+    /// As the server's role.
     pub url: String,
+    /// As the owner, who migrates, and who may do everything.
+    pub owner: String,
     admin: String,
     name: String,
 }
@@ -35,17 +42,28 @@ impl Database {
 /// An empty log with [`PARTITIONS`] partitions.
 pub async fn database() -> Database {
     let admin = server().await;
-    let name = format!("onsale_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    sql(&admin, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{}", std::process::id())).await;
-    Database { url: with_database(&admin, &name), admin, name }
+    let made = new_database(admin.clone(), &format!("TEMPLATE {TEMPLATE}_{}", std::process::id())).await;
+    // What a role may do to a database as a whole is not copied with it.
+    sql(&admin, &format!("GRANT CONNECT, CREATE ON DATABASE {} TO {SERVER_ROLE}", made.name)).await;
+    made
 }
 
 /// A database without a schema.
 pub async fn empty_database() -> Database {
-    let admin = server().await;
+    new_database(server().await, "").await
+}
+
+async fn new_database(admin: String, like: &str) -> Database {
     let name = format!("onsale_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    sql(&admin, &format!("CREATE DATABASE {name}")).await;
-    Database { url: with_database(&admin, &name), admin, name }
+    sql(&admin, &format!("CREATE DATABASE {name} {like}")).await;
+    let owner = with_database(&admin, &name);
+    Database { url: with_user(&owner, SERVER_ROLE, SERVER_PASSWORD), owner, admin, name }
+}
+
+/// The same database as its owner sees it.
+pub async fn owner_of(url: &str) -> String {
+    let base = url.split('?').next().unwrap_or(url);
+    with_database(&server().await, base.rsplit('/').next().expect("a database"))
 }
 
 async fn server() -> String {
@@ -55,17 +73,26 @@ async fn server() -> String {
         let template = format!("{TEMPLATE}_{}", std::process::id());
         sql(&admin, &format!("CREATE DATABASE {template}")).await;
         let target = Target::Postgres { url: with_database(&admin, &template) };
-        migrate(&target, Some(PARTITIONS)).await.expect("the template can be migrated");
+        let role = ServerRole { name: SERVER_ROLE.to_owned(), password: Some(SERVER_PASSWORD.to_owned()) };
+        let migration = Migration { partitions: Some(PARTITIONS), server: Some(role) };
+        migrate(&target, &migration).await.expect("the template can be migrated");
         admin
     });
     url.await.clone()
 }
 
-/// Runs statements one by one, as the superuser.
+/// Runs statements one by one.
 pub async fn sql(url: &str, text: &str) {
     let mut conn = PgConnection::connect(url).await.expect("the test server answers");
     sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.expect("the statement of the test is valid");
     conn.close().await.expect("the connection closes");
+}
+
+/// The address with another role in it.
+pub fn with_user(url: &str, user: &str, password: &str) -> String {
+    let (scheme, rest) = url.split_once("://").expect("an address has a scheme");
+    let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}://{user}:{password}@{host}")
 }
 
 fn with_database(url: &str, name: &str) -> String {

@@ -15,6 +15,8 @@ CREATE TABLE @.performances (
     max_seats_per_order  int8 NOT NULL,
     max_seats_per_member int8,
     hold_seconds         int8 NOT NULL,
+    max_live_orders_per_member  int8,
+    max_unpaid_holds_per_member int8,
     seats                int8 NOT NULL,
     available            int8 NOT NULL,
     paused               int8 NOT NULL,

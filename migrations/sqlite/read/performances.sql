@@ -14,6 +14,8 @@ CREATE TABLE performances (
     max_seats_per_order  INTEGER NOT NULL,
     max_seats_per_member INTEGER,
     hold_seconds         INTEGER NOT NULL,
+    max_live_orders_per_member  INTEGER,
+    max_unpaid_holds_per_member INTEGER,
     seats                INTEGER NOT NULL,
     available            INTEGER NOT NULL,
     paused               INTEGER NOT NULL,

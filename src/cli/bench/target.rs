@@ -14,7 +14,7 @@ use crate::cli::{Global, audit};
 use crate::clock::Entropy;
 use crate::config::{Config, Secret};
 use crate::journal::SharedJournal;
-use crate::journal::open::{self, Role, Target as Log};
+use crate::journal::open::{self, Migration, Role, Target as Log};
 use crate::{app, limits};
 
 /// Which node.
@@ -212,14 +212,16 @@ async fn provider(fresh: &Fresh, books: &std::path::Path, delay: u32, verb: Vec<
 
 /// Makes the schema of an empty database. One that holds a log already is somebody's: it is left alone.
 async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
-    if let Ok(journal) = app::open_journal(config, Role::Read).await
-        && journal.heads().await?.iter().any(|head| head.0 > 0)
-    {
-        return Err(Failure::usage(
-            "the database holds a log already: name an empty one, or the node that serves it with --url",
-        ));
+    match app::open_journal(config, Role::Read).await {
+        Ok(journal) if journal.heads().await?.iter().any(|head| head.0 > 0) => {
+            return Err(Failure::usage(
+                "the database holds a log already: name an empty one, or the node that serves it with --url",
+            ));
+        }
+        Ok(_) => {}
+        // For a measurement no role is made in somebody's cluster: who was named does everything.
+        Err(_) => open::migrate(log, &Migration { server: None, ..app::migration(config) }).await?,
     }
-    open::migrate(log, app::chosen_partitions(config)).await?;
     app::open_store(config).await?;
     Ok(())
 }

@@ -1,20 +1,18 @@
-//! May an order be placed, and who takes part in what becomes of it? Place, and the way of every command to its rule.
+//! May an order be placed? Place, and the way of every command to its rule.
 //!
-//! What is decided about money stands in `pay` and `refund`, what its facts came to in `state`.
+//! What is decided about money stands in `pay` and `refund`, what its facts came to in `state`, who takes part in `cast`.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Answer, Cancel, Late, Pay, RefundAnswer, Returned, Rule, Settle, State, pay, refund};
+use super::{Cancel, Late, Part, Pay, Returned, Rule, Settle, State, cast, pay, refund};
 use crate::domain::checks::{created_again, invalid, name, require};
 use crate::domain::coupon::Claim;
-use crate::domain::performance::{Performance, Terms, each_seat, unavailable};
-use crate::domain::{Aggregate, Asked, Authority, Decision, Fact, Involved, Refusal, seat};
-
+use crate::domain::performance::{Performance, Terms, unavailable};
+use crate::domain::{Aggregate, Asked, Authority, Decision, Fact, Refusal};
 use crate::events::OrderEvent;
-use crate::events::order::{Expired, OrderSeat, Placed, ReviewOf, Ruling};
-use crate::events::seat::ReleaseReason;
-use crate::ids::{AccountId, OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
+use crate::events::order::{Expired, OrderSeat, Placed};
+use crate::ids::{AccountId, OrderId, PerformanceId, SeatId, StreamId, TicketId};
 use crate::limits;
 use crate::money::Amount;
 use crate::timestamp::Timestamp;
@@ -100,22 +98,20 @@ impl Aggregate for Order {
     type State = State;
     type Event = OrderEvent;
     type Command = Command;
-    type Part = seat::Seat;
+    type Part = Part;
     type Context = Performance;
     type Notice = ();
 
-    fn involves(state: &State, command: &Command) -> Involved<seat::Command> {
-        if let (Command::Place(place), None) = (command, &state.placed) {
-            let hold = seat::Command::Hold { order_id: place.order_id.clone() };
-            return Involved {
-                parts: each_seat(&place.performance_id, &place.seats, limits::ORDER_SEATS, &hold),
-                context: Some(StreamId::performance(&place.performance_id)),
-            };
+    fn context(state: &State, command: &Command) -> Option<StreamId> {
+        match (command, &state.placed) {
+            (Command::Place(place), None) => Some(StreamId::performance(&place.performance_id)),
+            (Command::Pay(_) | Command::Cancel(_), Some(placed)) => Some(StreamId::performance(&placed.performance_id)),
+            _ => None,
         }
-        let Some(placed) = &state.placed else { return Involved::default() };
-        let context = matches!(command, Command::Pay(_) | Command::Cancel(_))
-            .then(|| StreamId::performance(&placed.performance_id));
-        Involved { parts: parts(state, placed, command), context }
+    }
+
+    fn parts(state: &State, command: &Command, by: &AccountId, terms: Option<&Terms>) -> Vec<(StreamId, Part)> {
+        cast::cast(state, command, by, terms)
     }
 
     fn decide(
@@ -177,72 +173,6 @@ impl Aggregate for Order {
     }
 }
 
-/// What happens to the seats if the command is accepted.
-fn parts(state: &State, placed: &Placed, command: &Command) -> Vec<(StreamId, seat::Command)> {
-    let free = |tickets: &[TicketId]| refund::paid(state, tickets) == Amount::ZERO;
-    match command {
-        Command::Pay(_) if state.holds() && placed.amount == Amount::ZERO => sell(placed),
-        Command::Settle(settle) if pay::is_open(state, settle.attempt) => match &settle.answer {
-            Answer::Captured { .. } => sell(placed),
-            Answer::Declined { .. } if state.attempts_left() <= 1 => release(placed, ReleaseReason::Failed),
-            Answer::Declined { .. } => Vec::new(),
-        },
-        Command::Cancel(_) | Command::CallOff { .. } if state.holds() => release(placed, ReleaseReason::Cancelled),
-        Command::Cancel(Cancel { tickets: named, .. }) => {
-            let tickets = refund::chosen(state, named);
-            if free(&tickets) { give_back(state, placed, &tickets) } else { Vec::new() }
-        }
-        Command::CallOff { .. } => {
-            let tickets = refund::chosen(state, &[]);
-            if free(&tickets) { give_back(state, placed, &tickets) } else { Vec::new() }
-        }
-        Command::Due if state.holds() => release(placed, ReleaseReason::Expired),
-        Command::Returned(returned) if matches!(returned.answer, RefundAnswer::Done { .. }) => {
-            refunded(state, placed, &returned.refund_id)
-        }
-        Command::Rule(rule) => match (&state.review, rule.ruling) {
-            (Some(ReviewOf::Payment { .. }), Ruling::Captured) => sell(placed),
-            (Some(ReviewOf::Payment { .. }), Ruling::NotCaptured) if state.attempts_left() <= 1 => {
-                release(placed, ReleaseReason::Failed)
-            }
-            (Some(ReviewOf::Payment { .. }), Ruling::Refunded) => release(placed, ReleaseReason::Cancelled),
-            (Some(ReviewOf::Refund { refund_id }), Ruling::Refunded) => refunded(state, placed, refund_id),
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
-fn sell(placed: &Placed) -> Vec<(StreamId, seat::Command)> {
-    let seats = (1..).zip(&placed.seats).map(|(place, seat)| {
-        let sell = seat::Command::Sell {
-            order_id: placed.order_id.clone(),
-            ticket_id: TicketId::of(&placed.order_id, place),
-            price: seat.price,
-        };
-        (StreamId::seat(&placed.performance_id, &seat.seat_id), sell)
-    });
-    seats.collect()
-}
-
-/// The seats of these tickets are free again.
-fn give_back(state: &State, placed: &Placed, tickets: &[TicketId]) -> Vec<(StreamId, seat::Command)> {
-    let release = seat::Command::Release { order_id: placed.order_id.clone(), reason: ReleaseReason::Refunded };
-    let ours = state.tickets.iter().filter(|ticket| tickets.contains(&ticket.ticket_id));
-    ours.map(|t| (StreamId::seat(&placed.performance_id, &t.seat_id), release.clone())).collect()
-}
-
-fn refunded(state: &State, placed: &Placed, refund: &RefundId) -> Vec<(StreamId, seat::Command)> {
-    let open = state.refunds.iter().find(|known| known.refund_id == *refund && !known.done);
-    open.map(|open| give_back(state, placed, &open.tickets)).unwrap_or_default()
-}
-
-fn release(placed: &Placed, reason: ReleaseReason) -> Vec<(StreamId, seat::Command)> {
-    let release = seat::Command::Release { order_id: placed.order_id.clone(), reason };
-    let streams = placed.seats.iter().map(|seat| StreamId::seat(&placed.performance_id, &seat.seat_id));
-    streams.map(|stream| (stream, release.clone())).collect()
-}
-
 fn decide_place(
     state: &State,
     place: &Place,
@@ -281,6 +211,7 @@ fn decide_place(
         hold_until: asked.at.plus(Duration::from_secs(u64::from(terms.hold_seconds))),
         owner: terms.owner.clone(),
         body: asked.body,
+        counted: terms.members_counted,
     };
     Ok(Decision::Append(vec![placed.into()]))
 }

@@ -11,11 +11,11 @@ use crate::domain::performance;
 use crate::domain::performance::tests::scheduled;
 use crate::domain::performance::{Performance, Terms};
 use crate::domain::testing::{Story, Then, check, story};
-use crate::domain::{Aggregate, Refusal, seat};
+use crate::domain::{Aggregate, Refusal, member, seat};
 use crate::events::order::Ruling;
 use crate::events::seat::ReleaseReason;
 use crate::ids::PaymentKey;
-use crate::ids::{OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
+use crate::ids::{AccountId, OrderId, PerformanceId, RefundId, SeatId, StreamId, TicketId};
 use crate::money::Amount;
 use crate::timestamp::Timestamp;
 
@@ -31,6 +31,10 @@ fn place(seats: &[&str]) -> Command {
         reference: None,
         coupon: None,
     })
+}
+
+fn parts(state: &State, command: &Command) -> Vec<(StreamId, Part)> {
+    Order::parts(state, command, &AccountId::new("ann"), None)
 }
 
 fn cancel() -> Command {
@@ -113,7 +117,7 @@ fn who_may_cancel_and_when() {
     ]);
     for ended in [cancelled(), expired()] {
         assert_eq!(Order::deadline(&ended.state), None, "an ended order waits for nothing");
-        assert!(Order::involves(&ended.state, &cancel()).parts.is_empty(), "seats are given back once");
+        assert!(parts(&ended.state, &cancel()).is_empty(), "seats are given back once");
     }
 }
 
@@ -121,18 +125,19 @@ fn who_may_cancel_and_when() {
 fn seats_take_part_in_every_step() {
     let terms = terms();
     let nothing: Story<'_, Order> = story();
-    let placing = Order::involves(&nothing.state, &place(&["A-1-1", "B-1-7b", "A-1-1"]));
-    assert_eq!(placing.context, Some(StreamId::performance(&PerformanceId::new("pf_1"))));
-    let names: Vec<&str> = placing.parts.iter().map(|(stream, _)| stream.as_str()).collect();
+    let placing = place(&["A-1-1", "B-1-7b", "A-1-1"]);
+    assert_eq!(Order::context(&nothing.state, &placing), Some(StreamId::performance(&PerformanceId::new("pf_1"))));
+    let asked = parts(&nothing.state, &placing);
+    let names: Vec<&str> = asked.iter().map(|(stream, _)| stream.as_str()).collect();
     assert_eq!(names, ["seat/pf_1/A-1-1", "seat/pf_1/B-1-7b"], "no stream twice");
     let placed = placed(&terms);
     for (command, reason) in [(cancel(), ReleaseReason::Cancelled), (Command::Due, ReleaseReason::Expired)] {
-        let parts = Order::involves(&placed.state, &command).parts;
-        let release = seat::Command::Release { order_id: OrderId::new("o1"), reason };
-        assert_eq!(parts.len(), 2);
-        assert!(parts.iter().all(|(_, part)| *part == release));
+        let asked = parts(&placed.state, &command);
+        let release = Part::Seat(seat::Command::Release { order_id: OrderId::new("o1"), reason });
+        assert_eq!(asked.len(), 2);
+        assert!(asked.iter().all(|(_, part)| *part == release));
     }
-    assert!(Order::involves(&placed.state, &place(&["A-1-1"])).parts.is_empty(), "a repetition wakes no seats");
+    assert!(parts(&placed.state, &place(&["A-1-1"])).is_empty(), "a repetition wakes no seats");
 }
 
 #[test]
@@ -262,10 +267,10 @@ fn answers_settle_the_attempt_they_are_about() {
     let story = waiting().after(&declined(1));
     assert_eq!(Order::deadline(&story.state), Some(Timestamp(181_500)), "after a no the hold runs out as promised");
     assert_eq!(Order::deadline(&waiting().state), Some(Timestamp(62_000)), "while it waits, patience does");
-    let sold = Order::involves(&waiting().state, &captured(1)).parts;
-    assert!(sold.len() == 2 && sold.iter().all(|(_, part)| matches!(part, seat::Command::Sell { .. })));
-    assert!(Order::involves(&completed(&terms).state, &captured(1)).parts.is_empty(), "a seat is sold once");
-    assert_eq!(Order::involves(&third().state, &declined(3)).parts.len(), 2, "a failed order frees its seats");
+    let sold = parts(&waiting().state, &captured(1));
+    assert!(sold.len() == 2 && sold.iter().all(|(_, part)| matches!(part, Part::Seat(seat::Command::Sell { .. }))));
+    assert!(parts(&completed(&terms).state, &captured(1)).is_empty(), "a seat is sold once");
+    assert_eq!(parts(&third().state, &declined(3)).len(), 2, "a failed order frees its seats");
 }
 
 #[test]
@@ -303,9 +308,9 @@ fn who_gets_money_back() {
         ("called off while paying", process(paying(&terms).key("x")), call_off(), Then::Unchanged),
         ("called off before", process(placed(&terms).key("x")), call_off(), Then::Happens(&["order.cancelled"])),
     ]);
-    let freed = Order::involves(&one().state, &returned(1)).parts;
+    let freed = parts(&one().state, &returned(1));
     assert_eq!(freed.len(), 1, "only its seat is free");
-    assert!(Order::involves(&bought().state, &cancel()).parts.is_empty(), "no seat is free before the money is back");
+    assert!(parts(&bought().state, &cancel()).is_empty(), "no seat is free before the money is back");
     let back = process(one()).after(&returned(1));
     assert_eq!(back.state.status(), Status::Completed);
     assert_eq!(process(all()).after(&returned(1)).state.status(), Status::Refunded);
@@ -397,8 +402,8 @@ fn a_free_order_needs_no_provider() {
             Then::Happens(&["refund.requested", "refund.done", "order.refunded"]),
         ),
     ]);
-    assert_eq!(Order::involves(&placed(&free).state, &nothing).parts.len(), 2);
-    assert_eq!(Order::involves(&bought().state, &cancel()).parts.len(), 2, "seats are free at once");
+    assert_eq!(parts(&placed(&free).state, &nothing).len(), 2);
+    assert_eq!(parts(&bought().state, &cancel()).len(), 2, "seats are free at once");
 }
 
 #[test]
@@ -414,4 +419,72 @@ fn what_is_asked_for_outside_is_asked_under_one_key() {
     assert_eq!((refund.amount, refund.whole), (won(100), false));
     assert_eq!(completed(&terms).state.step(), None);
     assert_eq!(Order::waits_since(&completed(&terms).state), None);
+}
+
+// The member's account
+
+fn capped() -> Terms {
+    let mut schedule = performance::tests::schedule();
+    schedule.max_seats_per_member = Some(3);
+    let known = story::<Performance>().by("seller").after(&performance::Command::Schedule(schedule));
+    Terms::clone(known.state.terms.as_ref().expect("it was scheduled"))
+}
+
+/// The whole way of two seats, with what the account is asked at each step.
+#[test]
+fn the_members_account_moves_with_the_seats() {
+    let (free, capped) = (terms(), capped());
+    let account = |story: &Story<'_, Order>, command: &Command, by: &str| {
+        let asked = Order::parts(&story.state, command, &AccountId::new(by), story.neighbour());
+        let of_member = |(stream, part): &(StreamId, Part)| match part {
+            Part::Member(ask) => Some((stream.as_str().to_owned(), ask.clone())),
+            Part::Seat(_) => None,
+        };
+        asked.iter().find_map(of_member)
+    };
+    let two = || place(&["A-1-1", "B-1-7b"]);
+    let order_id = OrderId::new("o1");
+    let anns = |ask| Some(("member/pf_1/ann".to_owned(), ask));
+    let limits = member::Limits { seats: Some(3), ..member::Limits::default() };
+    let hold = member::Command::Hold { order_id: order_id.clone(), seats: 2, limits };
+    let sell = member::Command::Sell { order_id: order_id.clone() };
+    let release = |seats, reason| member::Command::Release { order_id: order_id.clone(), seats, reason };
+    let own = || placed(&capped).key("next").at(2_000);
+    let bought = || completed(&capped).key("back").at(5_000);
+    let one_back = process(bought().after(&give_back(&[1])).slept());
+    for (name, story, command, by, expected) in [
+        ("placed", story().beside(&capped), two(), "ann", anns(hold)),
+        ("placed, not counted", story().beside(&free), two(), "ann", None),
+        ("placed, of nothing", story(), two(), "ann", None),
+        ("placed again", own(), two(), "ann", None),
+        ("cancelled by the buyer", own(), cancel(), "ann", anns(release(2, ReleaseReason::Cancelled))),
+        ("cancelled by the seller", own(), cancel(), "seller", anns(release(2, ReleaseReason::Cancelled))),
+        ("called off", own(), call_off(), "system", anns(release(2, ReleaseReason::Cancelled))),
+        ("run out", own(), Command::Due, "system", anns(release(2, ReleaseReason::Expired))),
+        ("paid", process(paying(&capped)), captured(1), "system", anns(sell)),
+        ("declined", process(paying(&capped)), declined(1), "system", None),
+        ("one ticket is asked back", bought(), give_back(&[1]), "ann", None),
+        ("and is back", one_back, returned(1), "system", anns(release(1, ReleaseReason::Refunded))),
+        ("not counted, run out", placed(&free), Command::Due, "system", None),
+        ("not counted, paid", process(paying(&free)), captured(1), "system", None),
+    ] {
+        assert_eq!(account(&story, &command, by), expected, "{name}");
+    }
+    // A limit that comes or goes later changes nothing for an order that was placed.
+    let later = placed(&free).beside(&capped).key("next");
+    assert_eq!(account(&later, &cancel(), "ann"), None);
+    let later = placed(&capped).beside(&free).key("next");
+    assert!(account(&later, &cancel(), "ann").is_some());
+}
+
+#[test]
+fn a_member_at_the_limit_is_told_so_first() {
+    let taken = |id: &str| {
+        let stream = StreamId::seat(&PerformanceId::new("pf_1"), &SeatId::new(id));
+        (stream, Refusal::SeatUnavailable { seats: Vec::new() })
+    };
+    let limit = Refusal::MemberLimit { limit: 3, held: 2, sold: 0 };
+    let account = (StreamId::member(&PerformanceId::new("pf_1"), &AccountId::new("ann")), limit.clone());
+    assert!(account.0 < taken("A-1-1").0, "accounts are asked before seats");
+    assert_eq!(Order::parts_refused(&place(&["A-1-1", "A-1-2"]), vec![account, taken("A-1-1")]), limit);
 }

@@ -24,14 +24,19 @@ pub struct Change {
     pub max_seats_per_order: Option<u32>,
     pub max_seats_per_member: Option<Option<u32>>,
     pub hold_seconds: Option<u32>,
+    pub max_live_orders_per_member: Option<Option<u32>>,
+    pub max_unpaid_holds_per_member: Option<Option<u32>>,
 }
 
 impl Change {
-    /// The fact that it comes to; `None` if everything is as asked already.
-    pub(super) fn fact(&self, terms: &Terms, body: Hash16) -> Result<Option<Changed>, Refusal> {
+    /// The fact that it comes to; `None` if everything is as asked already. `was_open`: orders may have been placed.
+    pub(super) fn fact(&self, terms: &Terms, was_open: bool, body: Hash16) -> Result<Option<Changed>, Refusal> {
         require(*self != Self::default(), "", "must change something")?;
         let changed = self.merged(terms, body);
         self.check(&changed, terms)?;
+        if was_open && counts_from_now_on(&changed, terms) {
+            return Err(Refusal::InUse { detail: "limits per member must be set before the sale opens" });
+        }
         Ok(differs(&changed, terms).then_some(changed))
     }
 
@@ -46,6 +51,8 @@ impl Change {
             max_seats_per_member: self.max_seats_per_member.unwrap_or(terms.max_seats_per_member),
             hold_seconds: self.hold_seconds.unwrap_or(terms.hold_seconds),
             body,
+            max_live_orders_per_member: self.max_live_orders_per_member.unwrap_or(terms.max_live_orders_per_member),
+            max_unpaid_holds_per_member: self.max_unpaid_holds_per_member.unwrap_or(terms.max_unpaid_holds_per_member),
         }
     }
 
@@ -70,10 +77,19 @@ impl Change {
             max_seats_per_order: changed.max_seats_per_order,
             max_seats_per_member: changed.max_seats_per_member,
             hold_seconds: changed.hold_seconds,
+            max_live_orders_per_member: changed.max_live_orders_per_member,
+            max_unpaid_holds_per_member: changed.max_unpaid_holds_per_member,
             layout: terms.layout.sections(),
         };
         offer.check()
     }
+}
+
+/// Orders that were placed before would not be counted, and the limit would not hold for their members.
+fn counts_from_now_on(changed: &Changed, terms: &Terms) -> bool {
+    let mut then = terms.clone();
+    then.change(changed);
+    then.members_counted && !terms.members_counted
 }
 
 /// Prices in another order are the same prices.
@@ -84,6 +100,7 @@ fn differs(changed: &Changed, terms: &Terms) -> bool {
         (
             (c.starts_at, c.sale_opens_at, c.sale_closes_at, c.cancel_until),
             (c.max_seats_per_order, c.max_seats_per_member, c.hold_seconds),
+            (c.max_live_orders_per_member, c.max_unpaid_holds_per_member),
         )
     };
     !same_prices || rest(changed) != rest(&Change::default().merged(terms, changed.body))

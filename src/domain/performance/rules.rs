@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::seats::{check_seats, each_seat, unavailable};
 use super::{Change, Schedule, Terms};
 use crate::domain::checks::{Done, created_again};
-use crate::domain::{Aggregate, Asked, Authority, Decision, Fact, Involved, Nobody, Refusal, seat};
+use crate::domain::{Aggregate, Asked, Authority, Decision, Fact, Nobody, Refusal, seat};
 use crate::events::PerformanceEvent;
 use crate::events::performance::{CalledOff, Cancelled, Paused, Resumed, SeatsBlocked, SeatsUnblocked};
 use crate::ids::{AccountId, Hash16, SeatId, StreamId};
@@ -30,6 +30,8 @@ pub struct State {
     pub cancelled_at: Option<Timestamp>,
     /// Every order has been told of the cancellation.
     pub called_off: bool,
+    /// It was on sale at a time when its terms were changed: orders may have been placed before.
+    was_open: bool,
     scheduled_body: Hash16,
     /// Accepted acts of the last `KEY_MEMORY`, oldest first.
     acts: VecDeque<(Timestamp, Done)>,
@@ -58,15 +60,15 @@ pub enum Command {
 
 impl Aggregate for Performance {
     const NOUN: &'static str = "performance";
-    const SNAPSHOT_VERSION: u16 = 2;
+    const SNAPSHOT_VERSION: u16 = 3;
     type State = State;
     type Event = PerformanceEvent;
     type Command = Command;
-    type Part = seat::Seat;
+    type Part = seat::Command;
     type Context = Nobody;
     type Notice = Terms;
 
-    fn involves(state: &State, command: &Command) -> Involved<seat::Command> {
+    fn parts(state: &State, command: &Command, _: &AccountId, _: Option<&()>) -> Vec<(StreamId, seat::Command)> {
         let (seats, part) = match command {
             Command::Block { seats } => (seats, seat::Command::Block),
             Command::Unblock { seats } => (seats, seat::Command::Unblock),
@@ -75,10 +77,10 @@ impl Aggregate for Performance {
             | Command::Resume
             | Command::Change(_)
             | Command::Cancel
-            | Command::CallOff { .. } => return Involved::default(),
+            | Command::CallOff { .. } => return Vec::new(),
         };
-        let Some(terms) = &state.terms else { return Involved::default() };
-        Involved { parts: each_seat(&terms.performance_id, seats, limits::BLOCK_SEATS, &part), context: None }
+        let Some(terms) = &state.terms else { return Vec::new() };
+        each_seat(&terms.performance_id, seats, limits::BLOCK_SEATS, &part)
     }
 
     fn decide(
@@ -101,7 +103,7 @@ impl Aggregate for Performance {
             Command::CallOff { orders } => decide_call_off(state, *orders, asked),
             // What does not take place is neither sold nor stopped nor changed.
             _ if terms.cancelled => Err(Refusal::PerformanceCancelled),
-            command => decide_sale(terms, command, asked.body),
+            command => decide_sale(state, terms, command, asked),
         }
     }
 
@@ -121,6 +123,7 @@ impl Aggregate for Performance {
                 *body
             }
             PerformanceEvent::Changed(changed) => {
+                state.was_open |= state.terms.as_ref().is_some_and(|terms| fact.at >= terms.sale_opens_at);
                 state.edit(|terms| terms.change(changed));
                 changed.body
             }
@@ -183,7 +186,13 @@ fn decide_schedule(state: &State, schedule: &Schedule, asked: &Asked) -> Result<
 }
 
 /// The seller's hand on a performance that takes place.
-fn decide_sale(terms: &Terms, command: &Command, body: Hash16) -> Result<Decision<PerformanceEvent>, Refusal> {
+fn decide_sale(
+    state: &State,
+    terms: &Terms,
+    command: &Command,
+    asked: &Asked,
+) -> Result<Decision<PerformanceEvent>, Refusal> {
+    let body = asked.body;
     let event: PerformanceEvent = match command {
         Command::Pause if !terms.paused => Paused { body }.into(),
         Command::Resume if terms.paused => Resumed { body }.into(),
@@ -195,7 +204,7 @@ fn decide_sale(terms: &Terms, command: &Command, body: Hash16) -> Result<Decisio
             check_seats(terms, seats)?;
             SeatsUnblocked { seats: seats.clone(), body }.into()
         }
-        Command::Change(change) => match change.fact(terms, body)? {
+        Command::Change(change) => match change.fact(terms, state.was_open || asked.at >= terms.sale_opens_at, body)? {
             Some(changed) => changed.into(),
             None => return Ok(Decision::Unchanged),
         },

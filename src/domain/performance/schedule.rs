@@ -31,6 +31,8 @@ pub struct Schedule {
     pub max_seats_per_order: u32,
     pub max_seats_per_member: Option<u32>,
     pub hold_seconds: u32,
+    pub max_live_orders_per_member: Option<u32>,
+    pub max_unpaid_holds_per_member: Option<u32>,
     pub layout: Vec<Section>,
 }
 
@@ -48,6 +50,8 @@ impl Schedule {
             max_seats_per_order: self.max_seats_per_order,
             max_seats_per_member: self.max_seats_per_member,
             hold_seconds: self.hold_seconds,
+            max_live_orders_per_member: self.max_live_orders_per_member,
+            max_unpaid_holds_per_member: self.max_unpaid_holds_per_member,
             layout: &self.layout,
         };
         offer.check()
@@ -71,6 +75,8 @@ impl Schedule {
             hold_seconds: self.hold_seconds,
             layout: self.layout.clone(),
             body: asked.body,
+            max_live_orders_per_member: self.max_live_orders_per_member,
+            max_unpaid_holds_per_member: self.max_unpaid_holds_per_member,
         }
     }
 }
@@ -85,6 +91,8 @@ pub(super) struct Offer<'a> {
     pub max_seats_per_order: u32,
     pub max_seats_per_member: Option<u32>,
     pub hold_seconds: u32,
+    pub max_live_orders_per_member: Option<u32>,
+    pub max_unpaid_holds_per_member: Option<u32>,
     pub layout: &'a [Section],
 }
 
@@ -103,6 +111,12 @@ impl Offer<'_> {
             &format!("must be 1 to {}", limits::ORDER_SEATS),
         )?;
         require(self.max_seats_per_member != Some(0), "/max_seats_per_member", "must be at least 1")?;
+        require(self.max_live_orders_per_member != Some(0), "/max_live_orders_per_member", "must be at least 1")?;
+        require(
+            self.max_unpaid_holds_per_member.is_none_or(|most| (1..=limits::UNPAID_HOLDS).contains(&most)),
+            "/max_unpaid_holds_per_member",
+            &format!("must be 1 to {}", limits::UNPAID_HOLDS),
+        )?;
         require(
             (limits::HOLD_SECONDS_MIN..=limits::HOLD_SECONDS_MAX).contains(&self.hold_seconds),
             "/hold_seconds",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::member::Limits;
 use crate::events::performance::{Changed, GradePrice, Scheduled};
 use crate::events::venue::{RowSeats, Section};
 use crate::ids::{AccountId, PerformanceId, SeatId, ShowId, VenueId};
@@ -35,6 +36,10 @@ pub struct Terms {
     pub max_seats_per_order: u32,
     pub max_seats_per_member: Option<u32>,
     pub hold_seconds: u32,
+    pub max_live_orders_per_member: Option<u32>,
+    pub max_unpaid_holds_per_member: Option<u32>,
+    /// Every order is counted for its member. Once begun it never ends: what was not counted would be missing later.
+    pub members_counted: bool,
     pub layout: Arc<Layout>,
     pub paused: bool,
     /// It does not take place, and nothing is sold.
@@ -53,7 +58,7 @@ pub struct SeatTerms<'a> {
 
 impl Terms {
     pub(super) fn of(scheduled: &Scheduled) -> Self {
-        Self {
+        let mut terms = Self {
             performance_id: scheduled.performance_id.clone(),
             owner: scheduled.owner.clone(),
             show_id: scheduled.show_id.clone(),
@@ -68,10 +73,15 @@ impl Terms {
             max_seats_per_order: scheduled.max_seats_per_order,
             max_seats_per_member: scheduled.max_seats_per_member,
             hold_seconds: scheduled.hold_seconds,
+            max_live_orders_per_member: scheduled.max_live_orders_per_member,
+            max_unpaid_holds_per_member: scheduled.max_unpaid_holds_per_member,
+            members_counted: false,
             layout: Arc::new(Layout::new(scheduled.layout.clone())),
             paused: false,
             cancelled: false,
-        }
+        };
+        terms.members_counted = terms.limits_members();
+        terms
     }
 
     /// From now on; what was ordered before keeps what it was ordered for.
@@ -84,6 +94,28 @@ impl Terms {
         self.max_seats_per_order = changed.max_seats_per_order;
         self.max_seats_per_member = changed.max_seats_per_member;
         self.hold_seconds = changed.hold_seconds;
+        self.max_live_orders_per_member = changed.max_live_orders_per_member;
+        self.max_unpaid_holds_per_member = changed.max_unpaid_holds_per_member;
+        self.members_counted |= self.limits_members();
+    }
+
+    fn limits_members(&self) -> bool {
+        let granted = self.granted();
+        granted.seats.or(granted.live_orders).or(granted.unpaid_holds).is_some()
+    }
+
+    fn granted(&self) -> Limits {
+        Limits {
+            seats: self.max_seats_per_member,
+            live_orders: self.max_live_orders_per_member,
+            unpaid_holds: self.max_unpaid_holds_per_member,
+        }
+    }
+
+    /// What each member is granted, where members are counted.
+    #[must_use]
+    pub fn member_limits(&self) -> Option<Limits> {
+        self.members_counted.then(|| self.granted())
     }
 
     /// The seat of that id; `None` when the house has no such seat. Does not walk over the house.

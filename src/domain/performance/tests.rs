@@ -40,6 +40,8 @@ pub(in crate::domain) fn schedule() -> Schedule {
         prices: vec![price("VIP", 150), price("R", 100)],
         max_seats_per_order: 4,
         max_seats_per_member: None,
+        max_live_orders_per_member: None,
+        max_unpaid_holds_per_member: None,
         hold_seconds: 180,
         layout: house(),
     }
@@ -139,9 +141,9 @@ fn which_seats_are_kept_from_sale() {
         ("two good ones", next(), block(&["A-1-1", "B-1-7b"]), Then::Happens(&["performance.seats_blocked"])),
         ("back on sale", blocked().key("third"), unblock, Then::Happens(&["performance.seats_unblocked"])),
     ]);
-    assert!(Performance::involves(&next().state, &many).parts.is_empty(), "a refused list wakes no seats");
-    let twice = Performance::involves(&next().state, &block(&["A-1-1", "A-1-1"]));
-    assert_eq!(twice.parts.len(), 1, "no stream takes part twice");
+    let parts = |command| Performance::parts(&next().state, &command, &crate::ids::AccountId::new("seller"), None);
+    assert!(parts(many).is_empty(), "a refused list wakes no seats");
+    assert_eq!(parts(block(&["A-1-1", "A-1-1"])).len(), 1, "no stream takes part twice");
 }
 
 #[test]
@@ -236,8 +238,61 @@ fn which_terms_may_be_changed() {
         ),
         ("no limit, as before", next(), with(Change { max_seats_per_member: Some(None), ..none() }), Then::Unchanged),
         ("a limit", next(), with(Change { max_seats_per_member: Some(Some(2)), ..none() }), happens),
+        (
+            "no unpaid order at all",
+            next(),
+            with(Change { max_live_orders_per_member: Some(Some(0)), ..none() }),
+            Then::Invalid("/max_live_orders_per_member"),
+        ),
+        (
+            "more holds than are remembered",
+            next(),
+            with(Change { max_unpaid_holds_per_member: Some(Some(limits::UNPAID_HOLDS + 1)), ..none() }),
+            Then::Invalid("/max_unpaid_holds_per_member"),
+        ),
         ("too short a hold", next(), with(Change { hold_seconds: Some(4), ..none() }), Then::Invalid("/hold_seconds")),
     ]);
+}
+
+/// Who was not counted from the first order on would have more than the limit.
+#[test]
+fn members_are_counted_from_the_first_order_on_or_never() {
+    let set = |limit| Command::Change(Change { max_seats_per_member: Some(limit), ..Change::default() });
+    let holds = Command::Change(Change { max_unpaid_holds_per_member: Some(Some(3)), ..Change::default() });
+    let live = Command::Change(Change { max_live_orders_per_member: Some(Some(1)), ..Change::default() });
+    let dear = Command::Change(Change { max_seats_per_order: Some(2), ..Change::default() });
+    let later = Command::Change(Change {
+        sale_opens_at: Some(Timestamp(1_800)),
+        sale_closes_at: Some(Timestamp(3_000)),
+        ..Change::default()
+    });
+    let plain = || scheduled().key("second");
+    let counted = || plain().at(10).after(&set(Some(4))).slept().key("third");
+    let happens = Then::Happens(&["performance.changed"]);
+    let no = Then::Refuses(Refusal::InUse { detail: "limits per member must be set before the sale opens" });
+    check(vec![
+        ("the last moment before", plain().at(999), set(Some(4)), happens.clone()),
+        ("on sale", plain().at(1_000), set(Some(4)), no.clone()),
+        ("on sale, without sense", plain().at(1_000), set(Some(0)), Then::Invalid("/max_seats_per_member")),
+        ("on sale, unpaid holds", plain().at(1_000), holds.clone(), no.clone()),
+        ("on sale, live orders", plain().at(1_000), live, no.clone()),
+        ("another change on sale", plain().at(1_000), dear, happens.clone()),
+        ("it was on sale", plain().at(1_500).after(&later).slept().key("third").at(1_600), set(Some(4)), no),
+        (
+            "it was to be, but was not",
+            plain().at(900).after(&later).key("third").at(1_600),
+            set(Some(4)),
+            happens.clone(),
+        ),
+        ("counted: more", counted().at(1_500), set(Some(6)), happens.clone()),
+        ("counted: fewer", counted().at(1_500), set(Some(1)), happens.clone()),
+        ("counted: as many as they like", counted().at(1_500), set(None), happens.clone()),
+        ("counted: another limit", counted().at(1_500), holds, happens.clone()),
+        ("free, but still counted", counted().at(1_500).after(&set(None)).slept().key("fourth"), set(Some(2)), happens),
+    ]);
+    let free = counted().after(&set(None)).state.terms.expect("scheduled");
+    assert_eq!(free.member_limits(), Some(crate::domain::member::Limits::default()), "counted without limit");
+    assert_eq!(plain().state.terms.expect("scheduled").member_limits(), None);
 }
 
 #[test]
@@ -257,6 +312,7 @@ fn a_change_leaves_everything_else_and_the_house_alone() {
         prices: vec![price("VIP", 200), price("R", 100)],
         cancel_until: None,
         max_seats_per_member: Some(6),
+        members_counted: true,
         ..Terms::clone(&read)
     };
     assert_eq!(*now, expected);

@@ -205,7 +205,8 @@ mod tests {
         let any = cors(&["*"], false);
         let own = Some("https://tickets.example");
         // The headers; with a configured origin, with Host alone, and with any origin in CORS.
-        let table: [(&[(&str, &str)], bool, bool); 13] = [
+        type Given = &'static [(&'static str, &'static str)];
+        let table: [(Given, bool, bool); 13] = [
             (&[("origin", "https://tickets.example"), ("host", "tickets.example")], true, true),
             (&[("origin", "http://tickets.example"), ("host", "tickets.example")], false, true),
             (&[("origin", "https://tickets.example"), ("host", "10.0.0.7:8080")], true, false),
@@ -221,12 +222,7 @@ mod tests {
             (&[("host", "tickets.example")], false, false),
         ];
         for (given, configured, by_host) in table {
-            let given: Vec<_> =
-                given.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
-            let mut all = HeaderMap::new();
-            for (name, value) in given {
-                all.append(name, value);
-            }
+            let all = headers(given);
             assert_eq!(same_origin(&all, own, Some(&shop)), configured, "{all:?}");
             assert_eq!(same_origin(&all, None, Some(&shop)), by_host, "{all:?} by Host");
         }

@@ -50,6 +50,15 @@ fn refusals_have_the_codes_of_the_contract() {
         (Refusal::AlreadyCancelled, 409, "already-cancelled", None),
         (Refusal::AmountExceedsRemaining { remaining: Amount::ZERO }, 422, "amount-exceeds-remaining", None),
         (Refusal::StoreFull, 409, "store-full", None),
+        (Refusal::MemberLimit { limit: 2, held: 1, sold: 0 }, 409, "member-limit", Some(("held", json!(1)))),
+        (Refusal::TooManyLiveOrders { limit: 1 }, 409, "too-many-live-orders", Some(("limit", json!(1)))),
+        (
+            Refusal::TooManyHolds { limit: 1, until: opens_at, at },
+            429,
+            "too-many-holds",
+            Some(("until", json!(opens_at))),
+        ),
+        (Refusal::InUse { detail: "sold" }, 409, "in-use", Some(("detail", json!("sold")))),
     ];
     for (refusal, status, code, member) in table {
         assert_eq!(refusal.code(), code, "counted under the name that clients see");

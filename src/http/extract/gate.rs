@@ -65,7 +65,7 @@ gates! {
     Anyone: [Member, Seller, Counsellor, Admin, Pos, Display];
     /// Any token will do to be told whose it is.
     Oneself: [Member, Seller, Counsellor, Admin, Pos, Display] proven Nobody;
-    /// Somebody with an account, whatever it may do besides.
+    /// What people do with their own account.
     People: [Member, Seller, Counsellor, Admin] proven Nobody;
     Members: [Member];
     /// Placing an order always needs a key.
@@ -159,10 +159,14 @@ where
     }
 }
 
-/// Counts the request for its account. Admins have no limit: they are who is called when something is wrong.
+/// Counts the request for its account. Admins have no limit: they are who is called when something is wrong. Streams are
+/// bounded by how many are open at once, and a store's displays may share an account.
 fn charge(parts: &Parts, who: &Principal, commands: Class) -> Result<(), Problem> {
     let Some(visit) = parts.extensions.get::<Arc<Visit>>().filter(|_| who.role != Role::Admin) else { return Ok(()) };
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if reads && parts.uri.path().ends_with("/events") {
+        return Ok(());
+    }
     visit.charge(if reads { Class::ReadPerAccount } else { commands }, who.account.as_str())
 }
 

@@ -61,6 +61,8 @@ fn item(row: PerformanceRow, sections: &[SectionRow], now: Timestamp) -> Result<
         max_seats_per_order: row.max_seats_per_order,
         max_seats_per_member: row.max_seats_per_member,
         hold_seconds: row.hold_seconds,
+        max_live_orders_per_member: row.max_live_orders_per_member,
+        max_unpaid_holds_per_member: row.max_unpaid_holds_per_member,
         seats: usize::try_from(row.seats).unwrap_or(usize::MAX),
         remaining,
         at: now,

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::edge;
-use crate::accounts::store::Place;
+use crate::accounts::store::{Place, SharedCabinet};
 use crate::accounts::{self, Accounts, DeviceParts, Devices, Parts};
 use crate::actors::{Engine, Setup};
 use crate::auth::{DeviceSigner, Keys, Passwords, Revoked, Seal, Signer};
@@ -47,7 +47,7 @@ pub fn keys() -> Keys {
     Keys::random(&Entropy::seeded(11))
 }
 
-async fn accounts(clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
+fn accounts(cabinet: SharedCabinet, revoked: &Revoked, clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
     struct Nobody;
 
     #[async_trait::async_trait]
@@ -58,28 +58,16 @@ async fn accounts(clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
     }
 
     let (keys, tracker) = (keys(), TaskTracker::new());
-    let dir = tempfile::tempdir().expect("a directory").keep();
     Accounts::new(Parts {
-        cabinet: accounts::store::open(Place::File(dir)).await.expect("a cabinet"),
+        cabinet,
         passwords: Passwords::new(entropy.clone()),
         seal: Seal::new(&keys.seal.current().sealing(), &[]),
         signer: Signer::new(&keys.access),
-        revoked: Revoked::default(),
+        revoked: revoked.clone(),
         post: Post::start(Arc::new(Nobody), CancellationToken::new(), &tracker),
         clock: clock.clone(),
         entropy: entropy.clone(),
         tracker,
-    })
-}
-
-async fn devices(clock: &Arc<dyn Clock>, revoked: &Revoked) -> Devices {
-    let dir = tempfile::tempdir().expect("a directory").keep();
-    Devices::new(DeviceParts {
-        cabinet: accounts::store::open(Place::File(dir)).await.expect("a cabinet"),
-        signer: DeviceSigner::new(&keys().device),
-        revoked: revoked.clone(),
-        clock: clock.clone(),
-        tracker: TaskTracker::new(),
     })
 }
 
@@ -131,9 +119,17 @@ pub async fn handles() -> Handles {
         stop: stopping.clone(),
         tracker: TaskTracker::new(),
     });
-    let accounts = accounts(&clock, &entropy).await;
     let revoked = Revoked::default();
-    let devices = devices(&clock, &revoked).await;
+    let dir = tempfile::tempdir().expect("a directory").keep();
+    let cabinet = accounts::store::open(Place::File(dir)).await.expect("a cabinet");
+    let accounts = accounts(cabinet.clone(), &revoked, &clock, &entropy);
+    let devices = Devices::new(DeviceParts {
+        cabinet,
+        signer: DeviceSigner::new(&keys().device),
+        revoked: revoked.clone(),
+        clock: clock.clone(),
+        tracker: TaskTracker::new(),
+    });
     Handles {
         accounts,
         devices,
@@ -147,7 +143,7 @@ pub async fn handles() -> Handles {
         clock,
         entropy,
         readiness,
-        metrics,
+        metrics: Some(metrics),
         stopping,
         guard: Arc::new(edge::open()),
         follows: false,

@@ -5,7 +5,8 @@ use sqlx::{Connection, PgConnection, Row};
 
 use super::connect::{connect, options, without_secrets};
 use super::error::{has_no_schema, opening};
-use crate::journal::open::{FORMAT_LEVEL, OpenError, check_meta, check_schema, new_partitions};
+use super::roles;
+use crate::journal::open::{FORMAT_LEVEL, Migration, OpenError, check_meta, check_schema, new_partitions};
 
 /// In order; the number of a migration is its place, from 1.
 const MIGRATIONS: [&str; 3] = [
@@ -17,8 +18,8 @@ const MIGRATIONS: [&str; 3] = [
 /// Any number, the same in every build: two migrations at once would trip over each other.
 const MIGRATION_LOCK: i64 = 0x006f_6e73_616c_6501;
 
-/// Creates or upgrades the log, in one transaction.
-pub async fn migrate(url: &str, partitions: Option<u16>) -> Result<(), OpenError> {
+/// Creates or upgrades the log, and says who may do what with it, in one transaction.
+pub async fn migrate(url: &str, migration: &Migration) -> Result<(), OpenError> {
     let place = without_secrets(url);
     let connect_to: PgConnectOptions = options(url)?;
     let mut conn =
@@ -28,17 +29,25 @@ pub async fn migrate(url: &str, partitions: Option<u16>) -> Result<(), OpenError
     run(&mut conn, "SET client_min_messages = warning").await.map_err(failed)?;
     // An index over a large log takes longer than any sale's statement.
     run(&mut conn, "SET statement_timeout = 0").await.map_err(failed)?;
+    // Whoever may make schemas could make one in which the owner's statements would look for functions.
+    run(&mut conn, "SET search_path = pg_catalog").await.map_err(failed)?;
     run(&mut conn, "BEGIN").await.map_err(failed)?;
     // On an error the connection is closed, and with it the transaction.
-    migrate_inside(&mut conn, partitions, &place).await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK);
+    lock.execute(&mut conn).await.map_err(failed)?;
+    if let Some(role) = &migration.server {
+        roles::make(&mut conn, role, &place).await?;
+    }
+    migrate_inside(&mut conn, migration.partitions, &place).await?;
+    if let Some(role) = &migration.server {
+        roles::grant(&mut conn, role, &place).await?;
+    }
     run(&mut conn, "COMMIT").await.map_err(failed)?;
     conn.close().await.map_err(failed)
 }
 
 async fn migrate_inside(conn: &mut PgConnection, partitions: Option<u16>, place: &str) -> Result<(), OpenError> {
     let failed = |e: sqlx::Error| opening(place, &e);
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK);
-    lock.execute(&mut *conn).await.map_err(failed)?;
     run(conn, include_str!("migrations_table.sql")).await.map_err(failed)?;
     let found: i64 = sqlx::query_scalar(include_str!("schema.sql")).fetch_one(&mut *conn).await.map_err(failed)?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

@@ -13,6 +13,7 @@ const CIRCUMSTANCE: [&str; 4] = ["25", "40", "53", "55"];
 /// The server says that it does not know how its statement ended.
 const COMPLETION_UNKNOWN: &str = "40003";
 const UNDEFINED_TABLE: &str = "42P01";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// A failed read or small write.
 pub fn fault(error: sqlx::Error) -> Fault {
@@ -50,6 +51,16 @@ pub fn append(error: &sqlx::Error) -> AppendError {
 
 pub fn has_no_schema(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == UNDEFINED_TABLE)
+}
+
+/// Preparing the server's role: what a migrating role may not do is for somebody else to do.
+pub fn preparing(place: &str, role: &str, error: &sqlx::Error) -> OpenError {
+    match error.as_database_error() {
+        Some(answer) if answer.code().is_some_and(|code| code == INSUFFICIENT_PRIVILEGE) => {
+            OpenError::ServerRole { role: role.to_owned(), detail: answer.message().to_owned() }
+        }
+        _ => opening(place, error),
+    }
 }
 
 pub fn opening(place: &str, error: &sqlx::Error) -> OpenError {

@@ -11,6 +11,8 @@ mod lease;
 mod moment;
 mod presence;
 mod read;
+mod roles;
+mod scram;
 mod segments;
 mod writer;
 
@@ -21,6 +23,7 @@ use uuid::Uuid;
 pub use self::boot::migrate;
 pub use self::connect::{options, readers, without_secrets};
 pub use self::presence::PostgresPresence;
+pub use self::roles::editor;
 
 use self::lease::Lease;
 use self::writer::Writer;

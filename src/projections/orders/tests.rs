@@ -37,6 +37,7 @@ fn place(name: &str, seats: &[&str]) -> (StreamId, Event) {
         hold_until: Timestamp(180_000),
         owner: AccountId::new("seller"),
         body: Hash16::default(),
+        counted: false,
     };
     (StreamId::order(&order(name)), OrderEvent::from(placed).into())
 }

@@ -24,8 +24,9 @@ use crate::projections::table::{Cells, Key, Kind, Table, Value};
 /// Rows of one statement.
 const ROWS: usize = 5_000;
 const REGISTRY: &str = "read.";
-/// Any number, the same in every build: two processes that make the registry at once would trip over each other.
-const REGISTRY_LOCK: i64 = 0x006f_6e73_616c_6502;
+/// Any number that no other lock here has (the node that serves holds another one), the same in every build: two processes
+/// that make the registry at once would trip over each other.
+const REGISTRY_LOCK: i64 = 0x006f_6e73_616c_6504;
 
 pub struct Schemas {
     options: PgConnectOptions,

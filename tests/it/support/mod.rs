@@ -4,6 +4,7 @@ pub mod browser;
 pub mod front;
 pub mod http;
 pub mod lists;
+pub mod markers;
 pub mod raw;
 pub mod redis;
 pub mod server;

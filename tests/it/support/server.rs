@@ -27,6 +27,8 @@ pub fn onsale(args: &[&str]) -> Output {
 pub struct Home {
     pub dir: tempfile::TempDir,
     database: Option<postgres::Database>,
+    /// Do its servers write down everything they could say?
+    tells: bool,
 }
 
 impl Home {
@@ -36,12 +38,30 @@ impl Home {
             Kind::Sqlite => None,
             Kind::Postgres => Some(postgres::empty_database().await),
         };
-        let home = Self { dir, database };
+        let home = Self { dir, database, tells: false };
         if kind == Kind::Postgres {
             let output = home.run(&["migrate"]);
             assert!(output.status.success(), "migrate failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         home
+    }
+
+    /// Its servers log at trace, as JSON, into the file [`Self::told`].
+    pub async fn telling(kind: Kind) -> Self {
+        Self { tells: true, ..Self::new(kind).await }
+    }
+
+    pub fn told(&self) -> PathBuf {
+        self.data().join("stderr.log")
+    }
+
+    /// How much a server of this home says, how, and where to.
+    fn log(&self) -> ([(&'static str, &'static str); 2], Stdio) {
+        if !self.tells {
+            return ([("ONSALE_LOG__LEVEL", "error"), ("ONSALE_LOG__FORMAT", "pretty")], Stdio::inherit());
+        }
+        let file = std::fs::File::options().create(true).append(true).open(self.told()).expect("the directory is ours");
+        ([("ONSALE_LOG__LEVEL", "trace"), ("ONSALE_LOG__FORMAT", "json")], file.into())
     }
 
     pub fn data(&self) -> &Path {
@@ -57,16 +77,32 @@ impl Home {
         self.data().join("test.toml")
     }
 
+    /// As nodes log in.
     pub fn database_url(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.url.clone())
     }
 
-    /// The options by which every command finds this log.
-    pub fn options(&self) -> Vec<String> {
-        let mut options = vec!["--data".to_owned(), self.data().display().to_string()];
-        if let Some(url) = self.database_url() {
-            options.extend(["--database-url".to_owned(), url]);
+    /// From now on nodes log in as the owner, too.
+    pub fn served_by_owner(mut self) -> Self {
+        if let Some(database) = &mut self.database {
+            database.url.clone_from(&database.owner);
         }
+        self
+    }
+
+    /// As who migrates, and who damages things on purpose.
+    pub fn owner_url(&self) -> Option<String> {
+        self.database.as_ref().map(|database| database.owner.clone())
+    }
+
+    /// The options by which every command but `migrate` finds this log.
+    pub fn options(&self) -> Vec<String> {
+        self.options_of(self.database_url())
+    }
+
+    fn options_of(&self, url: Option<String>) -> Vec<String> {
+        let mut options = vec!["--data".to_owned(), self.data().display().to_string()];
+        options.extend(url.into_iter().flat_map(|url| ["--database-url".to_owned(), url]));
         if self.config().exists() {
             options.extend(["--config".to_owned(), self.config().display().to_string()]);
         }
@@ -75,7 +111,7 @@ impl Home {
 
     /// Runs a command on this log to its end.
     pub fn run(&self, args: &[&str]) -> Output {
-        let options = self.options();
+        let options = if args.first() == Some(&"migrate") { self.options_of(self.owner_url()) } else { self.options() };
         let all: Vec<&str> = args.iter().copied().chain(options.iter().map(String::as_str)).collect();
         onsale(&all)
     }
@@ -136,14 +172,15 @@ impl Server {
     }
 
     pub async fn start_with(home: &Home, listen: &str, more: &[&str]) -> Self {
+        let (level, stderr) = home.log();
         let mut child = AsyncCommand::new(env!("CARGO_BIN_EXE_onsale"))
             .args(["serve", "--listen", listen])
             .args(home.options())
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .env("ONSALE_LOG__LEVEL", "error")
+            .stderr(stderr)
+            .envs(level)
             // One member does the work of a crowd in most tests; those that are about limits say so in their configuration.
             .env("ONSALE_LIMITS__ON", if limited(home) { "true" } else { "false" })
             .kill_on_drop(true)

@@ -13,6 +13,9 @@ use super::stage::performance_body;
 use super::wait::until;
 use super::{Client, Kind, Server};
 
+/// The shop's key at the provider.
+pub const PSP_KEY: &str = "test_sk_marker_of_the_shop";
+
 /// How a shop is set up; each test says only what matters to it.
 pub struct Plan {
     pub kind: Kind,
@@ -26,6 +29,10 @@ pub struct Plan {
     pub review_after_seconds: u64,
     /// Alters the performance before it is created.
     pub change: fn(&mut Value),
+    /// The server writes down everything it could say.
+    pub tells: bool,
+    /// More sections of its configuration.
+    pub more: String,
 }
 
 impl Default for Plan {
@@ -38,6 +45,8 @@ impl Default for Plan {
             call_ms: 10_000,
             review_after_seconds: 600,
             change: |_| {},
+            tells: false,
+            more: String::new(),
         }
     }
 }
@@ -55,12 +64,12 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open(plan: Plan) -> Self {
-        let home = Home::new(plan.kind).await;
+        let home = if plan.tells { Home::telling(plan.kind).await } else { Home::new(plan.kind).await };
         let psp = Psp::start(&home, "127.0.0.1:0", plan.script, None).await;
         let config = format!(
-            "[psp]\nurl = \"{}\"\nsecret_key = \"test_sk_1\"\nclient_key = \"test_ck_1\"\ncall_ms = {}\n\
-             review_after_seconds = {}\n",
-            psp.base, plan.call_ms, plan.review_after_seconds
+            "[psp]\nurl = \"{}\"\nsecret_key = \"{PSP_KEY}\"\nclient_key = \"test_ck_1\"\ncall_ms = {}\n\
+             review_after_seconds = {}\n{}",
+            psp.base, plan.call_ms, plan.review_after_seconds, plan.more
         );
         std::fs::write(home.config(), config).expect("the directory is ours");
         let server = Server::start(&home).await;

@@ -54,7 +54,7 @@ fn late_money_gives_no_further_attempt() {
         ("the third no", third(), declined(3), Then::Happens(&["payment.declined", "order.failed"])),
         ("yes", third(), captured(3), Then::Happens(&["payment.captured", "order.completed"])),
     ]);
-    let freed = Order::involves(&third().state, &declined(3)).parts;
+    let freed = parts(&third().state, &declined(3));
     assert_eq!(freed.len(), 2, "a failed order frees its seats");
 }
 
@@ -115,7 +115,7 @@ fn seats_and_money_do_not_mix_up_two_refunds() {
         ("the late money is back", bought().key("y"), returned(1), Then::Happens(&["refund.done"])),
         ("refused", bought().key("y"), refused(1), Then::Happens(&["review.opened"])),
     ]);
-    assert!(Order::involves(&bought().state, &returned(1)).parts.is_empty(), "it bought no seat");
+    assert!(parts(&bought().state, &returned(1)).is_empty(), "it bought no seat");
     let Some(Step::Refund(step)) = bought().state.step() else { panic!("money is to go back") };
     assert_eq!((step.payment_key.as_str(), step.amount, step.whole), ("pk_1", won(250), true));
 }

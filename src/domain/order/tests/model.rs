@@ -1,5 +1,5 @@
-//! Whatever is asked in whatever order: is what is left in the till what the live tickets cost, and is each seat sold and
-//! freed once?
+//! Whatever is asked in whatever order: is what is left in the till what the live tickets cost, is each seat sold and
+//! freed once, and does the member's account say so, too?
 //!
 //! The reference knows no rule. It counts money, tickets and seats from the facts alone, and every accepted command must
 //! leave all three in step with each other and with the order's own state.
@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::coupon::Claim;
+use crate::domain::member::Member;
 use crate::domain::seat::Seat;
 use crate::domain::{Authority, Decision};
 use crate::events::OrderEvent;
@@ -102,6 +103,8 @@ fn place_of(ticket: &TicketId) -> usize {
 struct World<'a> {
     order: Story<'a, Order>,
     seats: BTreeMap<String, Story<'static, Seat>>,
+    /// What the member's account says; nothing where members are not counted.
+    account: Story<'static, Member>,
     books: Books,
     now: i64,
     asked: u32,
@@ -110,7 +113,8 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(terms: &'a Terms, discount: u64) -> Self {
         let order = story().beside(terms);
-        let mut world = Self { order, seats: BTreeMap::new(), books: Books::default(), now: 1_500, asked: 0 };
+        let (seats, account) = (BTreeMap::new(), story());
+        let mut world = Self { order, seats, account, books: Books::default(), now: 1_500, asked: 0 };
         let mut command = place(&SEATS);
         if let (Command::Place(place), Some(value)) =
             (&mut command, Amount::new(discount).filter(|d| *d > Amount::ZERO))
@@ -132,14 +136,27 @@ impl<'a> World<'a> {
         self.asked += 1;
         let asker = self.order.clone().own_again().by(by).key(&self.asked.to_string()).at(self.now);
         let mut asker = if authority == Authority::Any { asker.for_anybody() } else { asker };
-        let parts = Order::involves(&asker.state, command).parts;
-        let answer = asker.tell(command);
+        let parts = Order::parts(&asker.state, command, &AccountId::new(by), asker.neighbour());
+        let moved = parts.iter().any(|(_, part)| matches!(part, Part::Seat(_)));
+        let accounts = parts.iter().filter(|(_, part)| matches!(part, Part::Member(_))).count();
+        let counted = asker.neighbour().is_some_and(|terms| terms.members_counted);
+        assert_eq!(accounts, usize::from(moved && counted), "the account moves with the seats: {command:?}");
+        let (asked_by, answer) = (asker.asked(), asker.tell(command));
         self.order = asker.slept();
         let Ok(Decision::Append(events)) = answer else { return };
         for (stream, part) in parts {
-            let seat = self.seats.entry(stream.as_str().to_owned()).or_insert_with(story);
-            let word = seat.tell(&part);
-            assert!(matches!(word, Ok(Decision::Append(_))), "{stream} does not agree to {part:?} of {command:?}");
+            let word = match &part {
+                Part::Seat(part) => {
+                    let seat = self.seats.entry(stream.as_str().to_owned()).or_insert_with(story);
+                    seat.tell(part).map(|word| matches!(word, Decision::Append(_)))
+                }
+                Part::Member(part) => {
+                    self.account = self.account.clone().by(asked_by.by.as_str()).at(self.now);
+                    assert_eq!(stream.as_str(), "member/pf_1/ann", "whoever asks, it is the buyer's account");
+                    self.account.tell(part).map(|word| matches!(word, Decision::Append(_)))
+                }
+            };
+            assert_eq!(word, Ok(true), "{stream} does not agree to {part:?} of {command:?}");
         }
         events.iter().for_each(|event| self.books.write(event));
         self.compare(command);
@@ -161,6 +178,11 @@ impl<'a> World<'a> {
                 seat::State::Available | seat::State::Blocked => Lot::Free,
             };
             assert_eq!(seat, *expected, "{id} after {command:?}");
+        }
+        if self.order.neighbour().is_some_and(|terms| terms.members_counted) {
+            let lots = |lot| books.seats.iter().filter(|seat| **seat == lot).count();
+            let (held, sold) = (lots(Lot::Held), lots(Lot::Sold));
+            assert_eq!(self.account.state.standing(), (held, sold), "the account after {command:?}");
         }
         self.compare_steps(command);
         let again = self.order.answer(command);
@@ -296,12 +318,14 @@ proptest! {
     fn money_tickets_and_seats_stay_in_step(
         (vip, standard) in (any_price(), any_price()),
         discount in prop_oneof![Just(0_u64), 1_u64..400],
+        cap in prop::option::of(3_u32..6),
         acts in prop::collection::vec(any_act(), 0..40),
     ) {
         let mut schedule = performance::tests::schedule();
         for (price, minor) in schedule.prices.iter_mut().zip([vip, standard]) {
             price.price = won(minor);
         }
+        schedule.max_seats_per_member = cap;
         let known = story::<Performance>().by("seller").after(&performance::Command::Schedule(schedule));
         let terms = known.state.terms.expect("it was scheduled");
         let mut world = World::new(&terms, discount);

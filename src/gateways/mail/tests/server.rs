@@ -122,7 +122,7 @@ pub fn header(message: &str, name: &str) -> String {
     let value = found.next().unwrap_or_default().to_owned();
     assert_eq!(found.next(), None, "{name} stands there twice");
     // The blanks between two encoded words belong to neither.
-    let words = value.replace("?= =?", "?==?");
+    let words = value.replace("?= =?utf-8?b?", "?==?utf-8?b?");
     let mut text = String::new();
     let mut rest = words.as_str();
     while let Some((before, after)) = rest.split_once("=?utf-8?b?") {

@@ -93,6 +93,7 @@ pub fn placed() -> (StreamId, Event) {
         hold_until: START.plus(Duration::from_secs(180)),
         owner: AccountId::new("seller"),
         body: Hash16::default(),
+        counted: false,
     };
     (StreamId::order(&order_id()), Event::Order(event.into()))
 }
