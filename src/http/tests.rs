@@ -25,6 +25,8 @@ mod credentials;
 mod edge;
 mod handles;
 
+pub use edge::open;
+
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
 const HASH: &str = "0123456789abcdef0123456789abcdef";
 
