@@ -111,9 +111,11 @@ impl From<KeyError> for Failure {
             // The disk's fault, not the operator's choice.
             KeyError::File { .. } => Self::of(error.to_string()),
             // What was asked for cannot be done; the configuration is well.
-            KeyError::Full | KeyError::Current { .. } | KeyError::NoSuchKey { .. } | KeyError::NotMade { .. } => {
-                Self::of(error.to_string())
-            }
+            KeyError::Full
+            | KeyError::Current { .. }
+            | KeyError::Oldest { .. }
+            | KeyError::NoSuchKey { .. }
+            | KeyError::NotMade { .. } => Self::of(error.to_string()),
             _ => Self::configuration(format!("wrong configuration: {error}")),
         }
     }

@@ -1,5 +1,7 @@
 //! A store's owner gives its devices tokens and takes them back: at once here, soon at every node, open streams included.
 
+use std::time::Duration;
+
 use onsale::clock::{Clock, SystemClock};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,7 +42,8 @@ async fn pay(pos: &Client, store: &str, id: &str) -> Answer {
 
 /// Reads a stream to its end, which must come.
 async fn ended(mut stream: Stream) {
-    while stream.next().await.is_some() {}
+    let all = async { while stream.next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("its end, within a minute");
 }
 
 async fn refused(what: &str, who: &Client, path: &str) {

@@ -88,7 +88,11 @@ pub fn retire(directory: &Path, kind: Kind, id: &str, entropy: &Entropy) -> Resu
     if kind == Kind::TicketCode {
         change_codes(directory, entropy, |codes| codes.retired(id))
     } else {
-        change_secrets(directory, kind, entropy, |ring| ring.retired(id))
+        change_secrets(directory, kind, entropy, |ring| match ring.previous().last() {
+            // What it sealed could be sealed anew; the digests by which people are found could not.
+            Some(oldest) if kind == Kind::Seal && oldest.id() == id => Err(KeyError::Oldest { id: id.to_owned() }),
+            _ => ring.retired(id),
+        })
     }
 }
 

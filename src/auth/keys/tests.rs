@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::limits;
 
 const GOOD: [&str; 4] = [
     "k3Jx9Qw7Lm2Zr8Vt5Yb1Nc6Hd4Fg0Ps!",
@@ -132,6 +133,13 @@ fn rotation_keeps_four_keys_before_the_current_one_and_retiring_takes_one_away()
         assert!(matches!(unknown, KeyError::NoSuchKey { .. }), "{unknown}");
         retire(&place.0, kind, &expected[2], &entropy).expect("a previous one");
         expected.remove(2);
+        let oldest = retire(&place.0, kind, &expected[3], &entropy);
+        if kind == Kind::Seal {
+            assert!(matches!(oldest, Err(KeyError::Oldest { .. })), "people are found by it");
+        } else {
+            oldest.expect("the oldest one");
+            expected.remove(3);
+        }
         let after = place.keys();
         assert_eq!(after.ids(kind), expected);
         assert_eq!(others(&after), others(&before), "the other kinds stay as they were");
