@@ -25,7 +25,7 @@ use crate::actors::{Engine, Setup};
 use crate::auth::{DeviceSigner, Keys, Passwords, Principal, Revoked, Role, Seal, Signer, Tickets};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
-use crate::gateways::mail::{Mail, MailFault, Mailer, Post};
+use crate::gateways::mail::{Nobody, Post};
 use crate::ids::{AccountId, NodeId, StoreId, TaskId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::memory::MemoryJournal;
@@ -63,15 +63,6 @@ fn keys() -> Keys {
 }
 
 fn accounts(cabinet: SharedCabinet, revoked: &Revoked, clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
-    struct Nobody;
-
-    #[async_trait::async_trait]
-    impl Mailer for Nobody {
-        async fn send(&self, _mail: Mail) -> Result<(), MailFault> {
-            Ok(())
-        }
-    }
-
     let (keys, tracker) = (keys(), TaskTracker::new());
     Accounts::new(Parts {
         cabinet,

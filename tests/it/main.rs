@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod base;
 
+mod accounts;
 mod bad_input;
 mod bench;
 mod browser;
@@ -29,8 +30,8 @@ mod projections;
 mod psp;
 mod purchase_crash;
 mod sale;
-mod siege;
 mod secrets;
+mod siege;
 mod stores;
 mod storm;
 mod streams;
