@@ -32,6 +32,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::coupon::Coupon;
 use crate::fault::Fault;
 use crate::gateways::hints::Channel;
+use crate::gateways::mail::{Nobody, SharedMailer};
 use crate::http::Handles;
 use crate::ids::{NodeId, StreamId, TaskId, Version};
 use crate::journal::follow::{Follow, Risen};
@@ -48,7 +49,7 @@ use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
-use accounts::Around;
+pub use accounts::{AccountParts, accounts, cabinet};
 use health::{Gauges, Health};
 pub use keys::{chosen_keys, keys, make_data_directory};
 pub use mail::mailer;
@@ -160,7 +161,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         stop: stop.clone(),
         tracker: watching.clone(),
     };
-    let cabinet = accounts::cabinet(config).await?;
+    let cabinet = cabinet(config).await?;
     let devices = devices::devices(devices::Around {
         cabinet: cabinet.clone(),
         keys: &keys,
@@ -195,16 +196,21 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         watching.spawn(shared.keep(stop.clone()));
     }
     let guard = guard::guard(config, clock.clone(), shared)?;
-    let accounts = accounts::accounts(Around {
-        config,
+    let mailer: SharedMailer = match config.server.follow {
+        true => Arc::new(Nobody),
+        false => mailer(config, clock.clone(), entropy.clone())?,
+    };
+    let accounts = accounts(AccountParts {
         cabinet,
+        mailer,
         keys: &keys,
         revoked: revoked.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         stop: &stop,
         tracker: &watching,
-    })?;
+    });
+    watching.spawn(accounts.clone().keep_tidy(stop.clone()));
     let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {

@@ -11,6 +11,7 @@ use super::throttle::Failures;
 use super::{AccountError, Accounts, Asked, Denied};
 use crate::addresses::neighbourhood;
 use crate::auth::password::outdated;
+use crate::auth::totp::recovery_code;
 use crate::auth::{Email, Password, Principal, Role, TotpSeed};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CredentialId, Hash16};
@@ -186,8 +187,8 @@ impl Accounts {
     }
 
     pub(super) fn recovery_hash(&self, id: &AccountId, code: &str) -> Hash16 {
-        let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
-        self.keyed(&format!("recovery:{id}"), &plain.to_ascii_lowercase())
+        let plain = recovery_code(code).unwrap_or_default();
+        self.keyed(&format!("recovery:{id}"), &plain)
     }
 
     /// Hashes made with less effort than we take today are made anew while the password is at hand.

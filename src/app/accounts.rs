@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, mailer, target};
+use super::{StartError, target};
 use crate::accounts::store::{self, Place, SharedCabinet};
 use crate::accounts::{Accounts, Parts};
 use crate::auth::{Keys, Passwords, Revoked, Seal, Secret, Signer};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
-use crate::gateways::mail::Post;
+use crate::gateways::mail::{Post, SharedMailer};
 use crate::journal::open::Target;
 use crate::journal::postgres;
 
@@ -25,9 +25,9 @@ pub async fn cabinet(config: &Config) -> Result<SharedCabinet, StartError> {
 }
 
 /// What accounts need of a node.
-pub struct Around<'a> {
-    pub config: &'a Config,
+pub struct AccountParts<'a> {
     pub cabinet: SharedCabinet,
+    pub mailer: SharedMailer,
     pub keys: &'a Keys,
     pub revoked: Revoked,
     pub clock: Arc<dyn Clock>,
@@ -36,11 +36,11 @@ pub struct Around<'a> {
     pub tracker: &'a TaskTracker,
 }
 
-pub fn accounts(around: Around<'_>) -> Result<Accounts, StartError> {
-    let Around { config, cabinet, keys, revoked, clock, entropy, stop, tracker } = around;
+#[must_use]
+pub fn accounts(around: AccountParts<'_>) -> Accounts {
+    let AccountParts { cabinet, mailer, keys, revoked, clock, entropy, stop, tracker } = around;
     let previous: Vec<[u8; 32]> = keys.seal.previous().iter().map(Secret::sealing).collect();
-    let mailer = mailer(config, clock.clone(), entropy.clone())?;
-    let accounts = Accounts::new(Parts {
+    Accounts::new(Parts {
         cabinet,
         passwords: Passwords::new(entropy.clone()),
         seal: Seal::new(&keys.seal.current().sealing(), &previous),
@@ -50,7 +50,5 @@ pub fn accounts(around: Around<'_>) -> Result<Accounts, StartError> {
         clock,
         entropy,
         tracker: tracker.clone(),
-    });
-    tracker.spawn(accounts.clone().keep_tidy(stop.clone()));
-    Ok(accounts)
+    })
 }

@@ -1,6 +1,7 @@
 //! What can be asked for on the command line? One file per verb; here are the flags that all of them understand and the
 //! exit codes: 0 done, 1 it does not hold, 2 wrong usage, 78 wrong configuration.
 
+mod account;
 mod audit;
 mod bench;
 mod client;
@@ -60,6 +61,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Runs a whole sale with a simulated crowd on a fresh directory.
     Demo(demo::Demo),
+    /// Gives accounts their roles, as only operators can.
+    Account(account::Account),
     /// Signs access tokens with the node's key.
     Token(token::Token),
     /// Keys: lists them, makes new ones, takes old ones away.
@@ -132,6 +135,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
         match verb {
             Verb::Serve(verb) => verb.run(global).await,
             Verb::Demo(verb) => verb.run(global).await,
+            Verb::Account(verb) => verb.run(global).await,
             Verb::Log(verb) => verb.run(global).await,
             Verb::Replay(verb) => verb.run(global).await,
             Verb::Parked(verb) => verb.run(global).await,
@@ -174,6 +178,7 @@ mod tests {
             "bench sse",
             "log stats",
             "log export",
+            "account role --email a@b.kr --role admin",
             "log tail",
             "token --sub a --role member",
             "keys list",

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod base;
 
+mod accounts;
 mod bad_input;
 mod bench;
 mod browser;

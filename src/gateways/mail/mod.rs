@@ -62,3 +62,14 @@ pub trait Mailer: Send + Sync {
 }
 
 pub type SharedMailer = Arc<dyn Mailer>;
+
+/// For what has nobody to write to: a node that only follows, a tool.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+#[async_trait::async_trait]
+impl Mailer for Nobody {
+    async fn send(&self, _mail: Mail) -> Result<(), MailFault> {
+        Err(MailFault::never("nobody here sends mails"))
+    }
+}

@@ -12,7 +12,7 @@ use crate::actors::{Engine, Setup};
 use crate::auth::{DeviceSigner, Keys, Passwords, Revoked, Seal, Signer};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::fault::Fault;
-use crate::gateways::mail::{Mail, MailFault, Mailer, Post};
+use crate::gateways::mail::{Nobody, Post};
 use crate::http::Handles;
 use crate::http::ops::{Check, Readiness};
 use crate::ids::{NodeId, TaskId, Version};
@@ -48,15 +48,6 @@ pub fn keys() -> Keys {
 }
 
 fn accounts(cabinet: SharedCabinet, revoked: &Revoked, clock: &Arc<dyn Clock>, entropy: &Entropy) -> Accounts {
-    struct Nobody;
-
-    #[async_trait::async_trait]
-    impl Mailer for Nobody {
-        async fn send(&self, _mail: Mail) -> Result<(), MailFault> {
-            Ok(())
-        }
-    }
-
     let (keys, tracker) = (keys(), TaskTracker::new());
     Accounts::new(Parts {
         cabinet,

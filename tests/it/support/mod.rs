@@ -5,6 +5,7 @@ pub mod front;
 pub mod http;
 pub mod lists;
 pub mod markers;
+pub mod people;
 pub mod raw;
 pub mod redis;
 pub mod server;

@@ -1,0 +1,73 @@
+//! `onsale account`: gives an account another role, as only operators can. How the first admin is made.
+
+use std::sync::Arc;
+
+use clap::{Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Global;
+use super::failure::Failure;
+use super::output;
+use crate::app;
+use crate::auth::{Revoked, Role};
+use crate::clock::{Entropy, SystemClock};
+use crate::gateways::mail::Nobody;
+
+#[derive(clap::Args, Debug)]
+pub struct Account {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Gives the account of that mail address a role. Its sessions end; the next sign-in has the role.
+    Role {
+        #[arg(long, value_name = "ADDRESS")]
+        email: String,
+        #[arg(long)]
+        role: RoleName,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoleName {
+    Member,
+    Seller,
+    Counsellor,
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Member => Self::Member,
+            RoleName::Seller => Self::Seller,
+            RoleName::Counsellor => Self::Counsellor,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+impl Account {
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let config = global.load(Vec::new())?;
+        let entropy = Entropy::from_system();
+        let keys = app::keys(&config, &entropy)?;
+        let accounts = app::accounts(app::AccountParts {
+            cabinet: app::cabinet(&config).await?,
+            mailer: Arc::new(Nobody),
+            keys: &keys,
+            revoked: Revoked::default(),
+            clock: Arc::new(SystemClock),
+            entropy,
+            stop: &CancellationToken::new(),
+            tracker: &TaskTracker::new(),
+        });
+        let What::Role { email, role } = self.what;
+        let role = Role::from(role);
+        let id = accounts.set_role(email, role).await.map_err(|error| Failure::of(error.to_string()))?;
+        Ok(output::line(&format!("{id} is {} from its next sign-in on", role.as_str()))?)
+    }
+}
