@@ -4,6 +4,7 @@
 //! What belongs to which class is the edge's business, and how nodes count together that of a gateway ([`Shared`]). Nothing here
 //! waits, except for that gateway, which answers soon or not at all.
 
+mod class;
 mod gcra;
 mod table;
 
@@ -18,70 +19,8 @@ use crate::clock::Clock;
 use crate::ids::Hash16;
 use crate::{limits, telemetry};
 
+pub use class::{Class, Per};
 pub use gcra::{Judged, Left, Quota};
-
-macro_rules! classes {
-    ($($(#[$doc:meta])* $class:ident $name:literal $per:ident $shared:literal;)+) => {
-        /// A kind of request, and whom it is counted for.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Class {
-            $($(#[$doc])* $class),+
-        }
-
-        impl Class {
-            pub const ALL: [Self; [$(Self::$class),+].len()] = [$(Self::$class),+];
-
-            /// As in `RateLimit` and in the configuration.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$class => $name),+ }
-            }
-
-            #[must_use]
-            pub fn per(self) -> Per {
-                match self { $(Self::$class => Per::$per),+ }
-            }
-
-            /// Do all nodes count together, where they can?
-            #[must_use]
-            pub fn shared(self) -> bool {
-                match self { $(Self::$class => $shared),+ }
-            }
-        }
-    };
-}
-
-classes! {
-    /// What people guess at: logins, codes, sign-up.
-    AuthPerAddress "auth-per-address" Address true;
-    /// What nobody can guess: refreshing a session and ending it.
-    SessionPerAddress "session-per-address" Address true;
-    StreamPerAddress "stream-per-address" Address true;
-    ReadPerAddress "read-per-address" Address false;
-    CommandPerAddress "command-per-address" Address false;
-    ReadPerAccount "read-per-account" Account false;
-    CommandPerAccount "command-per-account" Account false;
-    /// Placing orders, which holds seats.
-    PlacePerAccount "place-per-account" Account false;
-    /// What a store's payment source sends.
-    FeedPerAccount "feed-per-account" Account false;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Per {
-    Address,
-    Account,
-}
-
-impl Per {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Account => "account",
-        }
-    }
-}
 
 /// Counts for all nodes together. `None`: there is nobody to ask just now.
 #[async_trait::async_trait]
@@ -116,7 +55,10 @@ pub struct Throttle {
 impl Throttle {
     /// `None`: that class has no limit.
     pub fn new(quota: impl Fn(Class) -> Option<Quota>, clock: Arc<dyn Clock>, shared: Option<Arc<dyn Shared>>) -> Self {
-        let refused = |class: Class| metrics::counter!(telemetry::HTTP_LIMITED, "class" => class.name(), "per" => class.per().as_str());
+        let refused = |class: Class| {
+            let (name, per) = (class.name(), class.per().as_str());
+            metrics::counter!(telemetry::HTTP_LIMITED, "class" => name, "per" => per)
+        };
         Self {
             quotas: Class::ALL.map(quota),
             table: Table::new(limits::THROTTLE_SETS),
