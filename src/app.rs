@@ -174,7 +174,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     if let Some(shared) = shared.clone() {
         watching.spawn(shared.keep(stop.clone()));
     }
-    let guard = guard::guard(config, clock.clone(), shared)?;
+    let guard = guard::guard(config, shared)?;
     let health = Arc::new(Health::new(lost.clone(), runner.clone()));
     watching.spawn(health.clone().look(journal.clone(), stop.clone()));
     let gauges = Gauges {
