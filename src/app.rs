@@ -195,7 +195,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     if let Some(shared) = shared.clone() {
         watching.spawn(shared.keep(stop.clone()));
     }
-    let guard = guard::guard(config, clock.clone(), shared)?;
+    let guard = guard::guard(config, shared)?;
     let mailer: SharedMailer = match config.server.follow {
         true => Arc::new(Nobody),
         false => mailer(config, clock.clone(), entropy.clone())?,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::StartError;
-use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
 use crate::gateways::quotas::Quotas;
 use crate::http::{Choices, Cors, Crowd, Forwarding, Guard};
@@ -17,7 +16,7 @@ pub fn shared(config: &Config) -> Result<Option<Quotas>, StartError> {
     shared.map_err(|wrong| ConfigError::new("redis.url", wrong.to_string()).into())
 }
 
-pub fn guard(config: &Config, clock: Arc<dyn Clock>, shared: Option<Quotas>) -> Result<Guard, StartError> {
+pub fn guard(config: &Config, shared: Option<Quotas>) -> Result<Guard, StartError> {
     let mut quotas = Vec::new();
     for class in Class::ALL {
         let rate = config.limits.rate(class.name())?;
@@ -26,7 +25,7 @@ pub fn guard(config: &Config, clock: Arc<dyn Clock>, shared: Option<Quotas>) -> 
     let shared = shared.map(|shared| Arc::new(shared) as Arc<dyn Shared>);
     let cors = &config.cors;
     Ok(Guard::new(Choices {
-        throttle: Throttle::new(|class| quotas[class as usize], clock, shared),
+        throttle: Throttle::new(|class| quotas[class as usize], shared),
         proxies: config.server.proxies()?,
         forwarding: match config.server.forwarded_header {
             config::Forwarding::XForwardedFor => Forwarding::XForwardedFor,

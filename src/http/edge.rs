@@ -76,7 +76,7 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
     let correlation = edge.entropy.uuid(edge.clock.wall());
     let (id, correlation) = name(request.headers(), correlation);
     request.extensions_mut().insert(Correlation(correlation));
-    let visit = Visit::new(&edge.guard, &request);
+    let visit = Visit::new(&edge.guard, &request, begun);
     request.extensions_mut().insert(visit.clone());
     let kind = Kind::of(request.uri().path());
     let reader = edge.guard.cors().map(|cors| (cors, cors.allowed(request.headers())));

@@ -4,6 +4,7 @@
 //! What belongs to which class is the edge's business, and how nodes count together that of a gateway ([`Shared`]). Nothing here
 //! waits, except for that gateway, which answers soon or not at all.
 
+mod class;
 mod gcra;
 mod table;
 
@@ -14,74 +15,11 @@ use std::time::Duration;
 use metrics::Counter;
 
 use self::table::Table;
-use crate::clock::Clock;
 use crate::ids::Hash16;
 use crate::{limits, telemetry};
 
+pub use class::{Class, Per};
 pub use gcra::{Judged, Left, Quota};
-
-macro_rules! classes {
-    ($($(#[$doc:meta])* $class:ident $name:literal $per:ident $shared:literal;)+) => {
-        /// A kind of request, and whom it is counted for.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Class {
-            $($(#[$doc])* $class),+
-        }
-
-        impl Class {
-            pub const ALL: [Self; [$(Self::$class),+].len()] = [$(Self::$class),+];
-
-            /// As in `RateLimit` and in the configuration.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$class => $name),+ }
-            }
-
-            #[must_use]
-            pub fn per(self) -> Per {
-                match self { $(Self::$class => Per::$per),+ }
-            }
-
-            /// Do all nodes count together, where they can?
-            #[must_use]
-            pub fn shared(self) -> bool {
-                match self { $(Self::$class => $shared),+ }
-            }
-        }
-    };
-}
-
-classes! {
-    /// What people guess at: logins, codes, sign-up.
-    AuthPerAddress "auth-per-address" Address true;
-    /// What nobody can guess: refreshing a session and ending it.
-    SessionPerAddress "session-per-address" Address true;
-    StreamPerAddress "stream-per-address" Address true;
-    ReadPerAddress "read-per-address" Address false;
-    CommandPerAddress "command-per-address" Address false;
-    ReadPerAccount "read-per-account" Account false;
-    CommandPerAccount "command-per-account" Account false;
-    /// Placing orders, which holds seats.
-    PlacePerAccount "place-per-account" Account false;
-    /// What a store's payment source sends.
-    FeedPerAccount "feed-per-account" Account false;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Per {
-    Address,
-    Account,
-}
-
-impl Per {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Account => "account",
-        }
-    }
-}
 
 /// Counts for all nodes together. `None`: there is nobody to ask just now.
 #[async_trait::async_trait]
@@ -108,20 +46,21 @@ pub struct Throttle {
     quotas: [Option<Quota>; Class::ALL.len()],
     table: Table,
     names: RandomState,
-    clock: Arc<dyn Clock>,
     shared: Option<Arc<dyn Shared>>,
     refused: [Counter; Class::ALL.len()],
 }
 
 impl Throttle {
     /// `None`: that class has no limit.
-    pub fn new(quota: impl Fn(Class) -> Option<Quota>, clock: Arc<dyn Clock>, shared: Option<Arc<dyn Shared>>) -> Self {
-        let refused = |class: Class| metrics::counter!(telemetry::HTTP_LIMITED, "class" => class.name(), "per" => class.per().as_str());
+    pub fn new(quota: impl Fn(Class) -> Option<Quota>, shared: Option<Arc<dyn Shared>>) -> Self {
+        let refused = |class: Class| {
+            let (name, per) = (class.name(), class.per().as_str());
+            metrics::counter!(telemetry::HTTP_LIMITED, "class" => name, "per" => per)
+        };
         Self {
             quotas: Class::ALL.map(quota),
             table: Table::new(limits::THROTTLE_SETS),
             names: RandomState::new(),
-            clock,
             shared,
             refused: Class::ALL.map(refused),
         }
@@ -132,18 +71,19 @@ impl Throttle {
         self.quotas[class as usize]
     }
 
-    /// Counts a request of `who` on this node. `None`: there is no limit.
-    pub fn charge(&self, class: Class, who: impl Hash) -> Option<Result<Standing, TooSoon>> {
+    /// Counts a request of `who` on this node. `now` is its clock's `elapsed`, which the caller has read already. `None`: there
+    /// is no limit.
+    pub fn charge(&self, class: Class, who: impl Hash, now: Duration) -> Option<Result<Standing, TooSoon>> {
         let quota = self.quota(class)?;
-        let now = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let judged = self.table.judge(self.names.hash_one((class, who)), quota, now);
         Some(self.told(class, judged))
     }
 
     /// Counts it on all nodes together, too, where the class is counted so and somebody can be asked. What is refused here is
     /// refused at once.
-    pub async fn charge_everywhere(&self, class: Class, who: u128) -> Option<Result<Standing, TooSoon>> {
-        let here = self.charge(class, who)?;
+    pub async fn charge_everywhere(&self, class: Class, who: u128, now: Duration) -> Option<Result<Standing, TooSoon>> {
+        let here = self.charge(class, who, now)?;
         let (Some(shared), Some(quota), Ok(here)) =
             (self.shared.as_ref().filter(|_| class.shared()), self.quota(class), here)
         else {
@@ -168,8 +108,6 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SimulatedClock;
-    use crate::timestamp::Timestamp;
 
     /// Says what it was told to, and how often it was asked.
     struct Other(Option<Judged>, std::sync::atomic::AtomicUsize);
@@ -183,15 +121,15 @@ mod tests {
     }
 
     fn throttle(shared: Option<Arc<dyn Shared>>) -> Throttle {
-        let clock = Arc::new(SimulatedClock::starting_at(Timestamp(0)));
         let quota = |class| (class != Class::ReadPerAddress).then(|| Quota::new(2, 1, Duration::from_secs(10)));
-        Throttle::new(|class| quota(class).flatten(), clock, shared)
+        Throttle::new(|class| quota(class).flatten(), shared)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn classes_and_clients_are_counted_apart() {
+    #[test]
+    fn classes_and_clients_are_counted_apart() {
         let throttle = throttle(None);
-        let passes = |class, who: &str| throttle.charge(class, who).map(|judged| judged.is_ok());
+        let passes =
+            |class, who: &str, at| throttle.charge(class, who, Duration::from_secs(at)).map(|judged| judged.is_ok());
         let table = [
             (Class::PlacePerAccount, "kim", Some(true)),
             (Class::PlacePerAccount, "kim", Some(true)),
@@ -201,26 +139,26 @@ mod tests {
             (Class::ReadPerAddress, "kim", None),
         ];
         for (class, who, expected) in table {
-            assert_eq!(passes(class, who), expected, "{class:?} {who}");
+            assert_eq!(passes(class, who, 100), expected, "{class:?} {who}");
         }
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(passes(Class::PlacePerAccount, "kim"), Some(true));
-        let too_soon = throttle.charge(Class::PlacePerAccount, "kim").expect("limited").expect_err("one each 10 s");
+        assert_eq!(passes(Class::PlacePerAccount, "kim", 110), Some(true));
+        let too_soon = throttle.charge(Class::PlacePerAccount, "kim", Duration::from_secs(110)).expect("limited");
+        let too_soon = too_soon.expect_err("one each 10 s");
         assert_eq!(too_soon.retry_after, Duration::from_secs(10));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn all_nodes_count_together_where_they_can() {
         let no = Judged::Refused(Duration::from_secs(7));
         let yes = Judged::Passed(Left { requests: 5, full_in: Duration::from_secs(1) });
         for (said, expected) in [(Some(no), false), (Some(yes), true), (None, true)] {
             let other = Arc::new(Other(said, Default::default()));
             let throttle = throttle(Some(other.clone()));
-            let first = throttle.charge_everywhere(Class::AuthPerAddress, 1).await.expect("limited");
+            let first = throttle.charge_everywhere(Class::AuthPerAddress, 1, Duration::ZERO).await.expect("limited");
             assert_eq!(first.is_ok(), expected, "{said:?}");
             for _ in 0..3 {
-                throttle.charge_everywhere(Class::AuthPerAddress, 1).await.expect("limited").ok();
-                throttle.charge_everywhere(Class::CommandPerAddress, 1).await.expect("limited").ok();
+                throttle.charge_everywhere(Class::AuthPerAddress, 1, Duration::ZERO).await.expect("limited").ok();
+                throttle.charge_everywhere(Class::CommandPerAddress, 1, Duration::ZERO).await.expect("limited").ok();
             }
             // Two pass here; the others are refused without a question, and so is the class that each node counts alone.
             assert_eq!(other.1.load(std::sync::atomic::Ordering::Relaxed), 2, "{said:?}");

@@ -42,8 +42,9 @@ fn request(method: &str, path: &str, more: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}\r\n")
 }
 
+/// 0: the connection was closed without a word.
 fn status(answer: &str) -> u16 {
-    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer:?}"))
+    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 async fn node(redis: Option<&Redis>, options: &str) -> (Home, Server) {
@@ -235,27 +236,26 @@ async fn headers_bodies_and_tokens_have_their_size() {
         ("no version", "GET /livez\r\n\r\n".to_owned(), 400),
         ("no path", "GET HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("a zero byte", "GET /li\0vez HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 400),
-        ("another protocol", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400),
+        ("another protocol", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 0),
         ("a method that nobody offers", request("BREW", "/v1/venues", ""), 405),
         ("a method of proxies", request("CONNECT", "x:1", ""), 404),
     ];
     let before = stage.home.export().len();
+    let mut wrong = Vec::new();
     for (what, bytes, expected) in table {
         let mut connection = connect(&stage.server, "127.0.0.1").await.expect("the server listens");
         // Whoever is refused early may not get everything out.
         let _refused_early = connection.write_all(bytes.as_bytes()).await;
         let answer = told(connection).await;
-        // The kernel may throw an answer away together with what was not read.
-        assert!(status_or_reset(&answer, expected), "{what}: {answer:.200}");
-        assert!(!answer.contains("panick") && !answer.starts_with("http/1.1 5"), "{what}: {answer:.200}");
+        // The kernel may throw the answer to a flood away together with what was not read of it.
+        let lost = expected == 431 && answer.is_empty();
+        if !lost && status(&answer) != expected {
+            wrong.push(format!("{what}: {answer:.200}"));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(stage.home.export().len(), before, "nothing was appended");
     stage.anyone.get(livez).await.expect(200);
-}
-
-/// 431 to a flood may be lost on its way, since the rest of the flood was never read.
-fn status_or_reset(answer: &str, expected: u16) -> bool {
-    (answer.is_empty() && expected == 431) || status(answer) == expected
 }
 
 #[tokio::test]

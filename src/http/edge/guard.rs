@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use parking_lot::Mutex;
@@ -69,8 +70,8 @@ impl Guard {
         }
         let (throttle, who) = (&self.choices.throttle, neighbourhood(address));
         let judged = match class.shared() {
-            true => throttle.charge_everywhere(class, who).await,
-            false => throttle.charge(class, who),
+            true => throttle.charge_everywhere(class, who, visit.at).await,
+            false => throttle.charge(class, who, visit.at),
         };
         visit.note(judged)
     }
@@ -95,16 +96,18 @@ pub struct Visit {
     guard: Arc<Guard>,
     /// `None`: it did not come over a connection.
     pub address: Option<IpAddr>,
+    /// When it came, by the node's clock.
+    at: Duration,
     /// The tightest limit that it has kept so far.
     standing: Mutex<Option<Standing>>,
 }
 
 impl Visit {
-    pub(super) fn new(guard: &Arc<Guard>, request: &http::Request<axum::body::Body>) -> Arc<Self> {
+    pub(super) fn new(guard: &Arc<Guard>, request: &http::Request<axum::body::Body>, at: Duration) -> Arc<Self> {
         let peer = request.extensions().get::<Arc<Peer>>();
         let Choices { proxies, forwarding, .. } = &guard.choices;
         let address = peer.map(|peer| address::client(peer.address, request.headers(), proxies, *forwarding));
-        Arc::new(Self { guard: guard.clone(), address, standing: Mutex::new(None) })
+        Arc::new(Self { guard: guard.clone(), address, at, standing: Mutex::new(None) })
     }
 
     /// The caller's address, unless it stands for many people or for none.
@@ -116,7 +119,7 @@ impl Visit {
 
     /// Counts a request of that account.
     pub fn charge(&self, class: Class, account: &str) -> Result<(), Problem> {
-        let judged = self.guard.choices.throttle.charge(class, account);
+        let judged = self.guard.choices.throttle.charge(class, account, self.at);
         self.note(judged).map_err(Problem::rate_limited)
     }
 

@@ -15,7 +15,7 @@ use crate::throttle::{Class, Quota, Throttle};
 
 fn choices(quota: impl Fn(Class) -> Option<Quota>) -> Choices {
     Choices {
-        throttle: Throttle::new(quota, Arc::new(SystemClock), None),
+        throttle: Throttle::new(quota, None),
         proxies: Networks::parse("10.0.0.0/8").expect("networks"),
         forwarding: Forwarding::XForwardedFor,
         uncounted: Networks::parse("127.0.0.0/8").expect("networks"),
