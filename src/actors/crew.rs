@@ -76,7 +76,7 @@ impl Crew {
         // Somewhere else is nowhere: the rule sees that the neighbour is missing.
         let context = if stream.partition(node.partitions()) == Some(partition) {
             let mut leases = node.registry.wake::<A::Context>(node, partition, std::slice::from_ref(&stream)).await?;
-            let said = node.sequencer(partition).turn(cell.generation)?.notice(&stream).map(|(notice, _)| notice);
+            let said = node.sequencer(partition).notice(&stream);
             leases.pop().map(|_awake| Neighbour { stream, _awake, said })
         } else {
             None

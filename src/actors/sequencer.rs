@@ -39,6 +39,8 @@ pub enum Phase {
 pub struct Sequencer {
     pub partition: Partition,
     inner: Mutex<Inner>,
+    /// What streams show to their neighbours; written within turns only, and read outside of them without waiting for one.
+    board: Mutex<HashMap<StreamId, (Notice, Position)>>,
     lane: mpsc::Sender<Queued>,
     time: Arc<LogTime>,
     lease: Arc<Lease>,
@@ -58,7 +60,6 @@ struct Inner {
     durable: Position,
     last_at: Timestamp,
     waiting: BTreeMap<Position, Vec<Tell>>,
-    board: HashMap<StreamId, (Notice, Position)>,
     deadlines: Deadlines,
 }
 
@@ -79,11 +80,10 @@ impl Sequencer {
             durable: state.head,
             last_at: state.last_at,
             waiting: BTreeMap::new(),
-            board: HashMap::new(),
             deadlines: Deadlines::from_rows(timers),
         };
-        let (inner, phase_changed) = (Mutex::new(inner), Notify::new());
-        Self { partition: state.partition, inner, lane, time, lease, waits_changed, phase_changed }
+        let (inner, board, phase_changed) = (Mutex::new(inner), Mutex::default(), Notify::new());
+        Self { partition: state.partition, inner, board, lane, time, lease, waits_changed, phase_changed }
     }
 
     /// The log's time here, without claiming it for a decision.
@@ -103,9 +103,9 @@ impl Sequencer {
         self.inner.lock().generation == generation
     }
 
-    /// What a stream shows, which may not be durable yet: good for a guess.
+    /// What a stream shows, which may not be durable yet and may change at once: good for a guess.
     pub fn notice(&self, stream: &StreamId) -> Option<Notice> {
-        self.inner.lock().board.get(stream).map(|(notice, _)| notice.clone())
+        self.board.lock().get(stream).map(|(notice, _)| notice.clone())
     }
 
     /// Last position given out.
@@ -208,7 +208,7 @@ impl Sequencer {
             let mut inner = self.inner.lock();
             inner.generation += 1;
             inner.phase = Phase::Recovering;
-            inner.board.clear();
+            self.board.lock().clear();
             inner.waiting.split_off(&doubtful.next())
         };
         self.phase_changed.notify_waiters();
@@ -247,7 +247,7 @@ impl Sequencer {
             let mut inner = self.inner.lock();
             inner.generation += 1;
             inner.phase = Phase::Lost;
-            inner.board.clear();
+            self.board.lock().clear();
             std::mem::take(&mut inner.waiting)
         };
         self.phase_changed.notify_waiters();
@@ -288,13 +288,14 @@ impl Turn<'_> {
 
     /// What a neighbour shows, and the position that must be durable before anybody may hear of it.
     pub fn notice(&self, stream: &StreamId) -> Option<(Notice, Position)> {
-        self.inner.board.get(stream).cloned()
+        self.sequencer.board.lock().get(stream).cloned()
     }
 
     pub fn post(&mut self, stream: &StreamId, notice: Option<Notice>, shown: Position) {
+        let mut board = self.sequencer.board.lock();
         match notice {
-            Some(notice) => drop(self.inner.board.insert(stream.clone(), (notice, shown))),
-            None => drop(self.inner.board.remove(stream)),
+            Some(notice) => drop(board.insert(stream.clone(), (notice, shown))),
+            None => drop(board.remove(stream)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::events::{Chain, Event, Record, codec, order, seat};
+use crate::events::{Chain, Event, Record, codec, member, order, seat};
 use crate::ids::{
     AccountId, CommandId, Epoch, Hash16, NodeId, OrderId, Partition, PerformanceId, Position, StreamId, Version,
 };
@@ -145,4 +145,11 @@ pub fn fact(stream: &StreamId) -> (StreamId, Event) {
 #[must_use]
 pub fn seat_fact(stream: &StreamId) -> (StreamId, Event) {
     (stream.clone(), Event::Seat(seat::Blocked {}.into()))
+}
+
+/// Some fact for a stream of a member.
+#[must_use]
+pub fn member_fact(stream: &StreamId) -> (StreamId, Event) {
+    let order_id = OrderId::derive(Partition(0), &Hash16::of("test order", &[]));
+    (stream.clone(), Event::Member(member::Sold { order_id, seats: 3 }.into()))
 }

@@ -13,7 +13,7 @@ use std::any::Any;
 
 use futures::future::BoxFuture;
 
-pub use build::{Builder, fact, order_in, performance_in, records, seat_fact};
+pub use build::{Builder, fact, member_fact, order_in, performance_in, records, seat_fact};
 pub use model::random_batches_agree_with_a_model;
 pub use owners::*;
 pub use reads::*;
@@ -49,6 +49,7 @@ pub async fn all(new: impl Fn() -> BoxFuture<'static, Harness>) {
     positions_are_gapless(&new().await).await;
     expected_versions_are_enforced(&new().await).await;
     units_over_several_streams(&new().await).await;
+    units_over_several_nouns(&new().await).await;
     partial_success_of_a_multi_partition_batch(&new().await).await;
     fence_by_epoch(&new().await).await;
     fence_by_head(&new().await).await;

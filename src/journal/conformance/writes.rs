@@ -1,8 +1,8 @@
 //! Contract points about writing: what is accepted, what is fenced, what is refused, and that nothing of it stays behind.
 
-use super::{Builder, Harness, claimed, fact, opened, order_in, state_of};
+use super::{Builder, Harness, claimed, fact, member_fact, opened, order_in, performance_in, seat_fact, state_of};
 use crate::events::Record;
-use crate::ids::{Epoch, Partition, Position, Version};
+use crate::ids::{AccountId, Epoch, Partition, Position, SeatId, StreamId, Version};
 use crate::journal::{AppendError, PartitionBatch, SharedJournal, TimerChange, Unit, Verdict};
 use crate::timestamp::Timestamp;
 
@@ -67,6 +67,33 @@ pub async fn units_over_several_streams(harness: &Harness) {
     assert_eq!(found, unit.records);
     assert_eq!(found.iter().filter(|record| record.unit_last).count(), 1);
     assert!(found.last().is_some_and(|record| record.unit_last));
+}
+
+/// A sale moves several nouns at once: the account of a member, seats, an order. All of it is there, or nothing.
+pub async fn units_over_several_nouns(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    let performance = performance_in(P, journal.partitions(), "pf_");
+    let seats = |from: u32| (from..from + 3).map(|n| StreamId::seat(&performance, &SeatId::new(format!("A-1-{n}"))));
+    let account = |name: &str| StreamId::member(&performance, &AccountId::new(name));
+    let facts = |name: &str, from, order| {
+        let seats = seats(from).map(|seat| seat_fact(&seat));
+        std::iter::once(member_fact(&account(name))).chain(seats).chain([fact(&order_in(P, order))]).collect()
+    };
+    // Accounts may be named as opaque ids are: with all that is printed in ASCII.
+    let name = "ann/\\'\"%_|~";
+    let unit = log.unit(facts(name, 1, 1));
+    write(journal, log.batch(vec![unit.clone()])).await;
+    let mut liar = log.clone();
+    liar.versions.insert(account(name), Version(0));
+    let second = liar.unit(facts(name, 4, 2));
+    let answer = journal.append(&[liar.batch(vec![second])]).await;
+    assert!(matches!(answer, Err(AppendError::Rejected(_))), "the account has moved meanwhile: {answer:?}");
+    assert_eq!(everything(journal, P).await, unit.records, "no seat and no order of the second one");
+    let third = log.unit(facts(name, 4, 2));
+    write(journal, log.batch(vec![third])).await;
+    let streams: Vec<StreamId> = seats(1).chain([account(name), account("ann")]).collect();
+    let loaded = journal.load(&streams).await.expect("streams can be loaded");
+    assert_eq!(loaded.iter().map(|one| one.tail.len()).collect::<Vec<_>>(), [1, 1, 1, 2, 0]);
 }
 
 pub async fn partial_success_of_a_multi_partition_batch(harness: &Harness) {
