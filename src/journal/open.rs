@@ -188,7 +188,7 @@ pub async fn migrate(target: &Target, migration: &Migration) -> Result<(), OpenE
 pub async fn editor(target: &Target) -> Result<Option<String>, OpenError> {
     match target {
         Target::Sqlite { .. } => Ok(None),
-        Target::Postgres { url } => postgres::editor(url).await,
+        Target::Postgres { url } => postgres::roles::editor(url).await,
     }
 }
 

@@ -12,7 +12,7 @@ use super::applier::Applier;
 use super::compare::{Difference, compare};
 use super::rebuild::{self, Gaps, Pace, Progress, Rebuild};
 use super::replay::{Compared, ReplayError};
-use super::store::{Purpose, Snapshot, Store};
+use super::store::{Purpose, Registered, Snapshot, Store};
 use crate::clock::Clock;
 use crate::ids::{LogPosition, Partition, Position};
 use crate::journal::SharedJournal;
@@ -43,7 +43,15 @@ struct Judged {
     projection: &'static dyn Projection,
     live: Box<dyn Snapshot>,
     cursors: Vec<Position>,
-    parked: usize,
+    parked: Vec<(Partition, Position)>,
+}
+
+impl Judged {
+    /// What it says that it has seen, and the log does not have.
+    fn ahead(&self, heads: &[Position]) -> Option<LogPosition> {
+        let ahead = (0..).zip(self.cursors.iter().zip(heads)).find(|(_, (cursor, head))| cursor > head);
+        ahead.map(|(number, (cursor, _))| LogPosition { partition: Partition(number), position: *cursor })
+    }
 }
 
 impl Check {
@@ -54,17 +62,25 @@ impl Check {
         progress: impl FnMut(Progress),
         mut tell: impl FnMut(&'static str, Difference),
     ) -> Result<Vec<(&'static str, Verdict)>, ReplayError> {
-        let heads = self.journal.heads().await?;
-        let follow = Follow::new(self.journal.clone(), &heads);
         let (mut verdicts, mut judged, mut rebuilds) = (Vec::new(), Vec::new(), Vec::new());
         for projection in projections.iter().copied() {
-            match self.begin(projection, &heads).await? {
-                Ok((one, rebuild)) => {
-                    judged.push(one);
-                    rebuilds.push(rebuild);
-                }
-                Err(verdict) => verdicts.push((projection.name(), verdict)),
+            match self.look(projection).await? {
+                Some(one) => judged.push(one),
+                None => verdicts.push((projection.name(), Verdict::Missing)),
             }
+        }
+        // After the read models: what they have seen is in the log by now, however much a node writes meanwhile.
+        let heads = self.journal.heads().await?;
+        let follow = Follow::new(self.journal.clone(), &heads);
+        judged.retain(|one| match one.ahead(&heads) {
+            Some(place) => {
+                verdicts.push((one.projection.name(), Verdict::Ahead(place)));
+                false
+            }
+            None => true,
+        });
+        for one in &judged {
+            rebuilds.push(self.reference(one).await?);
         }
         let floor = (0..heads.len())
             .map(|place| judged.iter().filter_map(|one| one.cursors.get(place)).min().copied().unwrap_or_default())
@@ -74,7 +90,7 @@ impl Check {
             let (name, to) = (one.projection.name(), &one.cursors);
             let rebuilt =
                 rebuild::catch_up(vec![rebuild], &follow, to, Gaps::Refuse, &self.pace, &self.stop, |_| {}).await?;
-            let mut compared = Compared { parked: one.parked, ..Compared::default() };
+            let mut compared = Compared { parked: one.parked.len(), ..Compared::default() };
             for rebuild in rebuilt {
                 let mut reference = rebuild.build.snapshot().await?;
                 let each = |difference| {
@@ -90,28 +106,22 @@ impl Check {
         Ok(verdicts)
     }
 
-    /// A moment of the live one, and an empty reference that leaves out what the live one has not applied.
-    async fn begin(
-        &self,
-        projection: &'static dyn Projection,
-        heads: &[Position],
-    ) -> Result<Result<(Judged, Rebuild), Verdict>, ReplayError> {
-        let name = projection.name();
+    /// A moment of the live one; `None`: there is none of this version.
+    async fn look(&self, projection: &'static dyn Projection) -> Result<Option<Judged>, ReplayError> {
         let registered = self.live.registered().await?;
-        let known = registered.iter().find(|known| known.name == name && known.version == projection.version());
-        let Some(known) = known else { return Ok(Err(Verdict::Missing)) };
+        let of_it = |known: &&Registered| known.name == projection.name() && known.version == projection.version();
+        let Some(known) = registered.iter().find(of_it) else { return Ok(None) };
         let mut live = self.live.open(projection, known.active).await?.snapshot().await?;
         let (cursors, parked) = (live.cursors().await?, live.parked().await?);
-        let ahead = (0..).zip(cursors.iter().zip(heads)).find(|(_, (cursor, head))| cursor > head);
-        if let Some((number, (cursor, _))) = ahead {
-            let place = LogPosition { partition: Partition(number), position: *cursor };
-            return Ok(Err(Verdict::Ahead(place)));
-        }
-        let skips = self.live.skips(name).await?;
-        let left_out: Vec<(Partition, Position)> = skips.into_iter().chain(parked.iter().copied()).collect();
-        let build = self.scratch.create(projection, self.journal.partitions(), Purpose::Serve).await?;
-        let applier = Applier::take(projection, &*build, left_out, self.clock.clone()).await?;
-        let judged = Judged { projection, live, cursors, parked: parked.len() };
-        Ok(Ok((judged, Rebuild { build, applier })))
+        Ok(Some(Judged { projection, live, cursors, parked }))
+    }
+
+    /// An empty reference that leaves out what the live one has not applied.
+    async fn reference(&self, one: &Judged) -> Result<Rebuild, ReplayError> {
+        let skips = self.live.skips(one.projection.name()).await?;
+        let left_out: Vec<(Partition, Position)> = skips.into_iter().chain(one.parked.iter().copied()).collect();
+        let build = self.scratch.create(one.projection, self.journal.partitions(), Purpose::Serve).await?;
+        let applier = Applier::take(one.projection, &*build, left_out, self.clock.clone()).await?;
+        Ok(Rebuild { build, applier })
     }
 }

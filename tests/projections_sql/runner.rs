@@ -130,22 +130,59 @@ impl Node {
 
 /// P1: what is there, against what the log gives.
 async fn assert_rebuilt_is_equal(place: &Place, world: &World, samples: &'static Samples) -> u64 {
+    assert_journal_gives(place, &world.journal, &[samples]).await
+}
+
+async fn assert_journal_gives(place: &Place, journal: &SharedJournal, these: &[&'static dyn Projection]) -> u64 {
     let scratch = Place::Files(tempfile::tempdir().expect("a directory"));
     let check = Check {
         live: place.store().await,
         scratch: scratch.store().await,
-        journal: world.journal.clone(),
+        journal: journal.clone(),
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
         pace: Pace::default(),
     };
     let mut told = Vec::new();
-    let found = check.check(&[samples], |_| {}, |_, difference| told.push(difference.to_string())).await;
-    let found = found.expect("a verdict").remove(0).1;
-    let Checked::Compared(Compared { rows, differences: 0, .. }) = found else {
-        panic!("{}: {found:?} {told:?}", place.name())
-    };
-    rows
+    let found = check.check(these, |_| {}, |_, difference| told.push(difference.to_string())).await;
+    let rows = found.expect("a verdict").into_iter().map(|(_, found)| match found {
+        Checked::Compared(Compared { rows, differences: 0, .. }) => rows,
+        found => panic!("{}: {found:?} {told:?}", place.name()),
+    });
+    rows.sum()
+}
+
+/// What a read model has seen is in the log, also when a node goes on writing while it is judged.
+#[tokio::test]
+async fn a_check_beside_a_busy_node_accuses_nobody() {
+    for place in both().await {
+        let (mut world, samples) = (World::new().await, Samples::leak());
+        let store = store_in(A, "s");
+        let node = Node::start(place.store().await, &world, samples);
+        let first = world.write(A, vec![created(&store, "가게")]).await;
+        node.reached(first).await;
+        let (journal, judged) = (world.journal.clone(), CancellationToken::new());
+        let writing = async {
+            for n in 0.. {
+                let position = world.write(A, vec![paid(&store, &n.to_string(), "card")]).await;
+                node.reached(position).await;
+                if judged.is_cancelled() {
+                    break;
+                }
+            }
+        };
+        let judging = async {
+            for _ in 0..4 {
+                // Looked at one after another, which takes its time.
+                let these = [samples as &dyn Projection; 8];
+                assert_eq!(assert_journal_gives(&place, &journal, &these).await, 8);
+            }
+            judged.cancel();
+        };
+        tokio::join!(writing, judging);
+        assert!(node.payments(&store).await > Some(10), "it wrote meanwhile");
+        node.end().await;
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,7 @@ mod lease;
 mod moment;
 mod presence;
 mod read;
-mod roles;
-mod scram;
+pub mod roles;
 mod segments;
 mod writer;
 
@@ -23,7 +22,6 @@ use uuid::Uuid;
 pub use self::boot::migrate;
 pub use self::connect::{options, readers, without_secrets};
 pub use self::presence::PostgresPresence;
-pub use self::roles::editor;
 
 use self::lease::Lease;
 use self::writer::Writer;

@@ -2,12 +2,13 @@
 //!
 //! `grants.sql` is the whole list. Nobody here knows what the server does with what it may.
 
+mod scram;
+
 use sqlx::{Connection, PgConnection, Row};
 
 use super::boot::run;
 use super::connect::{connect, options, without_secrets};
 use super::error::{opening, preparing};
-use super::scram;
 use crate::clock::Entropy;
 use crate::journal::open::{OpenError, ServerRole};
 
