@@ -224,7 +224,8 @@ pub async fn logout(
     State(accounts): State<Accounts>,
     body: Body<Refresh>,
 ) -> Answered {
-    let session = by.and_then(|by| by.principal.session);
+    // An operator's token has no session: then there is nothing to end.
+    let (named, session) = (by.is_some(), by.and_then(|by| by.principal.session));
     let mut token = body.value.refresh_token;
     if token.is_none()
         && let Some(kept) = cookie(&headers)
@@ -232,7 +233,7 @@ pub async fn logout(
         origin?;
         token = Some(kept);
     }
-    if session.is_none() && token.is_none() {
+    if !named && token.is_none() {
         return Err(Problem::unauthorized("a bearer token or a refresh token is required"));
     }
     accounts.logout(session.as_ref().map(CredentialId::to_string), token).await?;
