@@ -55,8 +55,10 @@ impl Account {
         let config = global.load(Vec::new())?;
         let entropy = Entropy::from_system();
         let keys = app::keys(&config, &entropy)?;
+        let cabinet = app::cabinet(&config).await?;
+        app::require_our_seal(&cabinet, &keys).await?;
         let accounts = app::accounts(app::AccountParts {
-            cabinet: app::cabinet(&config).await?,
+            cabinet,
             mailer: Arc::new(Nobody),
             keys: &keys,
             revoked: Revoked::default(),
