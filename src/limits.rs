@@ -425,6 +425,8 @@ pub const UNPAID_HOLDS: u32 = 100;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;
+/// That a coupon can be good for by name.
+pub const COUPON_SHOWS: usize = 100;
 /// A reserved coupon is good for that long to place the order with.
 pub const COUPON_CLAIM: Duration = Duration::from_secs(30);
 /// An idempotency key is remembered at least this long where the thing itself does not remember it for ever.

@@ -417,6 +417,11 @@ async fn what_a_body_names_is_judged_like_what_a_path_names() {
     let tickets = |id: &str| json!({"tickets": [id]});
     let (orders, cancel) =
         (format!("/v1/performances/{}/orders", one.performance), format!("/v1/orders/{}/cancel", one.order));
+    let coupon = |show: &str| {
+        let mut coupon = coupon_body(5);
+        coupon["shows"] = json!([show]);
+        coupon
+    };
     let till = format!("/v1/stores/{}/payments", one.store);
     let give_back = |id: &str| format!("{till}/{id}/cancel");
     let nothing = json!({});
@@ -429,6 +434,7 @@ async fn what_a_body_names_is_judged_like_what_a_path_names() {
             "/v1/performances".into(),
             performance(&missing.show),
         ),
+        (anna, "/v1/coupons".into(), coupon(&two.show), "/v1/coupons".into(), coupon(&missing.show)),
         (kim, cancel.clone(), tickets(&two.ticket), cancel, tickets(&missing.ticket)),
         (client("a counter"), give_back(&two.payment), nothing.clone(), give_back(&missing.payment), nothing),
     ];
@@ -445,6 +451,12 @@ async fn what_a_body_names_is_judged_like_what_a_path_names() {
     }
     assert_eq!(town.shop.home.export().len(), before);
 
+    anna.post("/v1/coupons", &coupon(&one.show)).await.expect(201);
+    client("chae").post("/v1/coupons", &coupon(&two.show)).await.expect(201);
+    // Nobody gives away what somebody else sells.
+    let elsewhere = format!("/v1/performances/{}/orders", two.performance);
+    let refused = kim.key("not-hers").post(&elsewhere, &order(&one.task)).await.problem(409, "coupon-not-usable");
+    assert_eq!(refused.body["reason"], "show");
     for (who, path) in [
         (kim, format!("/v1/tickets?order_id={}", two.order)),
         (kim, format!("/v1/orders?performance_id={}", two.performance)),
