@@ -49,7 +49,7 @@ use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
-pub use accounts::{AccountParts, accounts, cabinet, require_our_seal};
+pub use accounts::{AccountParts, accounts, accounts_beside, cabinet, require_our_seal};
 use health::{Gauges, Health};
 pub use keys::{chosen_keys, keys, make_data_directory};
 pub use mail::mailer;

@@ -378,6 +378,8 @@ pub const SUBJECT_BYTES: usize = 128;
 pub const SECRET_BYTES: usize = 32;
 /// Keys of one kind that still verify beside the one that signs.
 pub const KEYS_PREVIOUS: usize = 4;
+/// Accounts that are read at once while they are sealed anew.
+pub const RESEAL_PAGE: usize = 500;
 /// Tokens that the devices of one store have at once.
 pub const STORE_TOKENS: usize = 1_000;
 /// A store's token is good for that long: until it is deleted, but every token must say a time.

@@ -18,6 +18,7 @@ mod made_with;
 mod passwords;
 mod profile;
 mod refresh;
+mod reseal;
 mod second_factor;
 mod sellers;
 mod shelf;
