@@ -319,6 +319,8 @@ pub const SUBJECT_BYTES: usize = 128;
 pub const SECRET_BYTES: usize = 32;
 /// Keys of one kind that still verify beside the one that signs.
 pub const KEYS_PREVIOUS: usize = 4;
+/// Accounts that are read at once while they are sealed anew.
+pub const RESEAL_PAGE: usize = 500;
 /// Tokens that the devices of one store have at once.
 pub const STORE_TOKENS: usize = 1_000;
 /// A store's token is good for that long: until it is deleted, but every token must say a time.
@@ -366,6 +368,8 @@ pub const UNPAID_HOLDS: u32 = 100;
 /// Coupons of one kind.
 pub const COUPON_STOCK: u64 = 10_000_000;
 pub const COUPON_PER_MEMBER: u32 = 100;
+/// That a coupon can be good for by name.
+pub const COUPON_SHOWS: usize = 100;
 /// A reserved coupon is good for that long to place the order with.
 pub const COUPON_CLAIM: Duration = Duration::from_secs(30);
 /// An idempotency key is remembered at least this long where the thing itself does not remember it for ever.

@@ -3,6 +3,7 @@
 //! A record has nothing personal in it. What is, the person, is kept sealed beside it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +86,7 @@ pub enum Shown {
     Wrong,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     pub role: Role,
@@ -104,6 +105,14 @@ pub struct Record {
     /// Commands that were done, latest last, for whoever did not get the answer.
     pub done: Vec<Hash16>,
     pub erased_at: Option<Timestamp>,
+}
+
+/// Without the hash of the password.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, created_at, factor, codes, done, erased_at, .. } = self;
+        write!(f, "Record({role:?}, {created_at}, {factor:?}, {codes:?}, {done:?}, {erased_at:?})")
+    }
 }
 
 impl Record {
