@@ -50,10 +50,7 @@ pub use state::Handles;
 use {error::Problem, state::Shared};
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "onsale",
-    description = "A server for on-sales: seats, first-come coupons and store payment feeds"
-))]
+#[openapi(info(title = "onsale", description = "see document.rs"))]
 struct Api;
 
 /// Every route. The document is made from the same list.
@@ -141,9 +138,8 @@ fn table() -> OpenApiRouter<Shared> {
 
 /// The whole edge, ready to be served.
 pub fn router(handles: Handles) -> Router {
-    let (routes, mut document) = table().split_for_parts();
-    document::complete(&mut document);
-    let document = document.to_json().unwrap_or_default();
+    let (routes, document) = table().split_for_parts();
+    let document = document::written(document).to_string();
     let around = edge::Edge::new(&handles);
     routes
         .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
