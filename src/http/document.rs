@@ -5,6 +5,7 @@
 
 pub mod access;
 mod answers;
+mod examples;
 mod inputs;
 mod schemas;
 
@@ -125,6 +126,7 @@ pub fn written(document: OpenApi) -> Value {
     components["headers"] = answers::header_components();
     if let Some(schemas) = components["schemas"].as_object_mut() {
         schemas::complete(schemas);
+        examples::put(schemas);
     }
     document
 }

@@ -148,11 +148,20 @@ async fn unknown_routes_methods_and_parameters_are_problems() {
     assert!(wrong.headers().get("allow").is_some_and(|allow| allow.to_str().is_ok_and(|text| text.contains("POST"))));
     assert_ne!(wrong.headers()["x-request-id"], "a b");
     assert_eq!(json_of(wrong).await["code"], json!("method-not-allowed"));
+    for path in ["/v1/venues?x=1", "/v1/venues?min_position=9:9"] {
+        let wrong = send(&app, "PUT", path, &[]).await;
+        assert_eq!(
+            wrong.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "the method is judged before its parameters: {path}"
+        );
+    }
 
     let unknown = send(&app, "GET", &format!("/v1/shows/sh_{HASH}?x=1"), &[]).await;
     assert_eq!(json_of(unknown).await["code"], json!("unknown-parameter"));
-    let junk = send(&app, "GET", "/v1/shows/%ff", &[]).await;
-    assert_eq!(junk.status(), StatusCode::NOT_FOUND);
+    for path in ["/v1/shows/%ff", "/problems/%ff"] {
+        assert_eq!(json_of(send(&app, "GET", path, &[]).await).await["code"], json!("not-found"), "{path}");
+    }
 }
 
 #[tokio::test]

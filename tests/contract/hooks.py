@@ -1,7 +1,7 @@
 """What does schemathesis not know by itself? Which things exist, and what our problems look like.
 
-Values of the right form are replaced by ids of things that exist, most of the time: otherwise everything is 404. What is
-meant to be wrong has another form and stays as it is, so that what was valid is valid still.
+Ids are opaque, and made-up ones name nothing: most of the time, texts that stand where an id belongs are replaced by the id
+of something that exists. What is meant to be wrong stays as it is.
 """
 
 import json
@@ -10,64 +10,85 @@ import re
 import zlib
 
 import schemathesis
+from schemathesis.core.parameters import ParameterLocation
 
 with open(os.environ["CONTRACT_KNOWN"], encoding="utf-8") as file:
     KNOWN = json.load(file)
 
-HASH = r"[0-9a-f]{32}"
-FORMS = [(re.compile(rf"{prefix}{HASH}"), prefix) for prefix in ("vn_", "sh_", "pf_", "cp_", "st_", "dt_")] + [
-    (re.compile(rf"ct_{HASH}_{HASH}"), "ct_"),
-    (re.compile(rf"o[0-9]{{1,5}}_{HASH}"), "o"),
-    (re.compile(rf"t[0-9]{{1,5}}_{HASH}_[0-9]+"), "tk"),
+# Which kind of thing the id of a path is, by the path.
+NOUNS = [
+    (r"/v1/performances/\{id\}/(cancel|pause)$", "doomed"),
+    (r"/v1/performances/", "performances"),
+    (r"/v1/venues/", "venues"),
+    (r"/v1/shows/", "shows"),
+    (r"/v1/orders/|/v1/admin/review/", "orders"),
+    (r"/v1/tickets/", "tickets"),
+    (r"/v1/coupons/", "coupons"),
+    (r"/v1/coupon-tasks/", "tasks"),
+    (r"/v1/stores/", "stores"),
+    (r"/v1/admin/sellers/", "accounts"),
 ]
-# What ends a whole performance is tried on those that nothing else needs.
-ENDS = re.compile(r"^/v1/performances/\{id\}/(cancel|pause)$")
+# By the name of a parameter or member.
+NAMES = {
+    "payment_id": "payments", "token_id": "tokens", "stream": "streams", "show_id": "shows", "venue_id": "venues",
+    "performance_id": "performances", "order_id": "orders", "coupon_task_id": "tasks", "tickets": "tickets",
+    "shows": "shows", "payment_key": "payment_keys",
+}
 
 
 def pick(kind, value):
     """One of the known, and sometimes the generated one; always the same for the same value."""
-    dice = zlib.crc32(value.encode("utf-8", "surrogatepass"))
     known = KNOWN.get(kind)
-    return known[dice // 8 % len(known)] if known and dice % 8 else value
-
-
-def known(value, path):
-    if not isinstance(value, str):
+    if not known or not isinstance(value, str) or not value:
         return value
-    for form, kind in FORMS:
-        if form.fullmatch(value):
-            return pick("doomed" if kind == "pf_" and ENDS.match(path) else kind, value)
-    return value
+    dice = zlib.crc32(value.encode("utf-8", "surrogatepass"))
+    return known[dice // 8 % len(known)] if dice % 8 else value
 
 
-def replaced(value, path, name=""):
-    """The same, with known ids in place of well-formed ones."""
-    if isinstance(value, dict):
-        return {key: replaced(inner, path, key) for key, inner in value.items()}
+def meant(case, location):
+    """Is this part of the request meant to be right?"""
+    part = case.meta.components.get(location) if case.meta else None
+    return part is not None and part.mode.is_positive
+
+
+def reached(value):
+    """Positions that the log has come to: a reading waits 2 s for others, and then answers 503, as it must."""
     if isinstance(value, list):
-        if name == "seats" and path.startswith("/v1/performances/"):
-            return [pick("seats", one) if isinstance(one, str) and one.count("-") == 2 else one for one in value]
-        return [replaced(inner, path, name) for inner in value]
-    return known(value, path)
+        return [reached(one) for one in value]
+    return "0:1" if isinstance(value, str) and re.fullmatch("[0-9]{1,5}:[0-9]{1,20}", value) else value
+
+
+def in_path(path, name, value):
+    if name == "id":
+        return next((pick(kind, value) for form, kind in NOUNS if re.match(form, path)), value)
+    return pick(NAMES.get(name), value)
+
+
+def in_body(path, body):
+    """The body with what exists in it. What a payment's source or a seller names anew stays."""
+    for name, value in body.items():
+        kind = NAMES.get(name)
+        if name == "seats" and path.startswith("/v1/performances/") and isinstance(value, list):
+            body[name] = list(dict.fromkeys(pick("seats", seat) for seat in value))
+        elif kind and name != "payment_id" and isinstance(value, list):
+            body[name] = list(dict.fromkeys(pick(kind, one) for one in value))
+        elif kind and name != "payment_id":
+            body[name] = pick(kind, value)
+    return body
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     path = case.operation.path
-    parameters = case.path_parameters
-    if parameters:
-        for name, value in list(parameters.items()):
-            parameters[name] = known(value, path)
-        payment = parameters.get("payment_id")
-        if isinstance(payment, str) and payment:
-            parameters["payment_id"] = pick("payments", payment)
-        stream = parameters.get("stream")
-        if isinstance(stream, str) and stream:
-            parameters["stream"] = pick("streams", stream)
+    if case.path_parameters and meant(case, ParameterLocation.PATH):
+        for name, value in list(case.path_parameters.items()):
+            case.path_parameters[name] = in_path(path, name, value)
     if isinstance(case.query, dict):
-        case.query = {name: known(value, path) for name, value in case.query.items()}
-    if isinstance(case.body, dict):
-        case.body = replaced(case.body, path)
+        if meant(case, ParameterLocation.QUERY):
+            case.query = {name: pick(NAMES.get(name), value) for name, value in case.query.items()}
+        case.query = {name: reached(value) if name == "min_position" else value for name, value in case.query.items()}
+    if isinstance(case.body, dict) and meant(case, ParameterLocation.BODY):
+        case.body = in_body(path, dict(case.body))
 
 
 @schemathesis.check

@@ -94,7 +94,6 @@ def account():
 
 
 def main():
-    known = {}
     rows = [{"row": str(row), "seats": 50} for row in range(1, 9)]
     venue = post("/v1/venues", SELLER, {"name": "잠실 주경기장", "sections": [
         {"section": "A", "grade": "VIP", "rows": rows}, {"section": "B", "grade": "R", "rows": rows}]}, 201)["venue_id"]
@@ -139,14 +138,14 @@ def main():
     post(f"/v1/stores/{stores[0]}/payments/{payments[0]}/cancel", given["pos"]["token"], {}, 201)
     post(f"/v1/stores/{stores[0]}/payments/{payments[1]}/cancel", given["pos"]["token"], {"amount": 500}, 201)
 
-    known["vn_"], known["sh_"], known["pf_"] = [venue, small], [show], [house, sold_out, later]
-    known["doomed"] = doomed
-    known["cp_"], known["ct_"], known["st_"] = coupons, tasks, stores[:1]
-    known["o"], known["tk"] = [one["order_id"] for one in orders], tickets
-    known["dt_"] = [one["token_id"] for one in spare]
-    known["payments"] = payments
-    known["seats"] = [f"{section}-{row}-{n}" for section in "AB" for row in (3, 4, 5) for n in range(1, 51)]
-    known["streams"] = [f"order/{orders[0]['order_id']}", f"performance/{house}", f"seat/{house}/A-1-1"]
+    known = {
+        "venues": [venue, small], "shows": [show], "performances": [house, sold_out, later], "doomed": doomed,
+        "coupons": coupons, "tasks": tasks, "orders": [one["order_id"] for one in orders], "tickets": tickets,
+        "stores": stores[:1], "tokens": [one["token_id"] for one in spare], "payments": payments,
+        "payment_keys": [f"{kind}_contract_{n}" for kind in ("pk", "decline") for n in range(20)],
+        "seats": [f"{section}-{row}-{n}" for section in "AB" for row in range(3, 8) for n in range(1, 51)],
+        "streams": [f"order/{orders[0]['order_id']}", f"performance/{house}", f"seat/{house}/A-1-1"],
+    }
     OUT.write_text(json.dumps(known, ensure_ascii=False))
     tokens = {"POS": given["pos"]["token"], "DISPLAY": given["display"]["token"], "ACCOUNT": account()}
     env = OUT.with_suffix(".env")
