@@ -50,12 +50,12 @@ use {error::Problem, state::Shared, table::table};
 
 /// The whole edge, ready to be served.
 pub fn router(handles: Handles) -> Router {
-    let (routes, mut document) = table().split_for_parts();
-    document::complete(&mut document);
-    let document = document.to_json().unwrap_or_default();
+    let (routes, document) = table().split_for_parts();
+    let asked = edge::Asked::new(&document, handles.hub.clone());
+    let document = document::written(document).to_string();
     let around = edge::Edge::new(&handles);
     routes
-        .route_layer(middleware::from_fn_with_state(handles.hub.clone(), edge::not_before))
+        .route_layer(middleware::from_fn_with_state(asked, edge::asked))
         .with_state(Shared::new(handles, document))
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(|| async { Problem::not_found() })

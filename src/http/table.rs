@@ -1,20 +1,16 @@
 //! Which routes are there? Every one of them, and nothing else; the document is made from the same list.
 
-use axum::middleware;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::state::Shared;
 use super::{
-    accounts, admin, auth, coupons, edge, gate, lists, ops, orders, payments, performance_terms, performances,
-    rankings, reviews, seats, sellers, shows, store_tokens, stores, streams, tickets, venues,
+    accounts, admin, auth, coupons, gate, lists, ops, orders, payments, performance_terms, performances, rankings,
+    reviews, seats, sellers, shows, store_tokens, stores, streams, tickets, venues,
 };
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "onsale",
-    description = "A server for on-sales: seats, first-come coupons and store payment feeds"
-))]
+#[openapi(info(title = "onsale", description = "see document.rs"))]
 struct Api;
 
 /// Every route.
@@ -97,5 +93,4 @@ pub fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::skip))
         .routes(routes!(admin::stream))
         .merge(ops::table())
-        .route_layer(middleware::from_fn(edge::known_parameters))
 }
