@@ -13,10 +13,11 @@ fn minutes() -> u64 {
     limits::MAIL_CODE_TIME.as_secs() / 60
 }
 
-/// Somebody signed up with this address.
-pub(super) fn verify(to: &Email, nickname: &str, code: &MailCode) -> Mail {
+/// Somebody signed up with this address. Nothing that they say of themselves is in it: it would be a way to send strangers
+/// whatever one likes.
+pub(super) fn verify(to: &Email, code: &MailCode) -> Mail {
     let text = format!(
-        "Somebody signed up with this address, calling themselves {nickname}.\n\n\
+        "Somebody signed up with this address.\n\n\
          If that was you, this code completes it within {} minutes:\n\n    {}\n\n\
          If it was not, do nothing: without the code there is no account.\n",
         minutes(),

@@ -11,6 +11,7 @@ pub mod session;
 pub mod store;
 pub mod throttle;
 
+mod codes;
 mod denied;
 mod letters;
 mod login;

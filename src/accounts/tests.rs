@@ -1,12 +1,18 @@
 //! Do people get in, and do others not? The whole service over a file, with mails in hand and the clock held.
 
+mod alike;
+mod crashes;
+mod races;
+mod repeats;
+mod shaky;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::store::{Place, open};
+use super::store::{Place, SharedCabinet, open};
 use super::*;
 use crate::auth::{Keys, Role, TotpSeed, Verifier};
 use crate::gateways::mail::{Mail, MailFault, Mailer};
@@ -80,15 +86,21 @@ const PASSWORD: &str = "correct horse battery 9";
 const KIM: &str = "kim@example.com";
 
 async fn scene() -> Scene {
-    let clock = Hand(Arc::new(Mutex::new(Timestamp(1_800_000_000_000))));
-    let (entropy, tracker) = (Entropy::seeded(5), TaskTracker::new());
-    let inbox = Inbox(Arc::default(), Arc::default());
-    let keys = Keys::random(&entropy);
-    let revoked = Revoked::default();
     let dir = tempfile::tempdir().expect("a directory").keep();
+    let passwords = Passwords::new(Entropy::seeded(5));
+    scene_over(open(Place::File(dir)).await.expect("a cabinet"), &passwords, 6)
+}
+
+/// Always of the same keys; the dice differ by `seed`.
+fn scene_over(cabinet: SharedCabinet, passwords: &Passwords, seed: u64) -> Scene {
+    let clock = Hand(Arc::new(Mutex::new(Timestamp(1_800_000_000_000))));
+    let (entropy, tracker) = (Entropy::seeded(seed), TaskTracker::new());
+    let inbox = Inbox(Arc::default(), Arc::default());
+    let keys = Keys::random(&Entropy::seeded(5));
+    let revoked = Revoked::default();
     let accounts = Accounts::new(Parts {
-        cabinet: open(Place::File(dir)).await.expect("a cabinet"),
-        passwords: Passwords::new(entropy.clone()),
+        cabinet,
+        passwords: passwords.clone(),
         seal: Seal::new(&keys.seal.current().sealing(), &[]),
         signer: Signer::new(&keys.access),
         revoked: revoked.clone(),
@@ -415,9 +427,9 @@ async fn a_seller_applies_and_an_admin_approves() {
     let admin = AccountId::new("ac_admin");
     let approve = || scene.accounts.approve(id.clone(), admin.clone(), Asked::default());
     assert_eq!(denied(approve().await), Denied::NotApplied);
-    let applied_at = scene.accounts.apply(id.clone(), Asked::default()).await.expect("applied");
+    let applied_at = scene.accounts.apply(id.clone(), Asked::default()).await.expect("applied").0;
     scene.pass(Duration::from_secs(9));
-    assert_eq!(scene.accounts.apply(id.clone(), Asked::default()).await.expect("again"), applied_at);
+    assert_eq!(scene.accounts.apply(id.clone(), Asked::default()).await.expect("again").0, applied_at);
     let waiting = scene.accounts.applications(String::new(), 10).await.expect("a list");
     assert_eq!(waiting, [Application { account: id.clone(), nickname: "김".into(), applied_at }]);
     approve().await.expect("approved");
@@ -435,14 +447,17 @@ async fn the_profile_is_changed_and_forgotten() {
     let signed_in = scene.login(KIM, PASSWORD, None).await.expect("in");
     let change =
         Change { nickname: Some(" 이 ".into()), phone: Some(Some("010-1234-5678".into())), marketing: Some(true) };
-    let profile = scene.accounts.change_profile(id.clone(), change).await.expect("changed");
+    let (profile, _) = scene.accounts.change_profile(id.clone(), change, Asked::default()).await.expect("changed");
     assert_eq!((profile.nickname.as_str(), profile.email.as_str()), ("이", KIM));
     assert!(profile.phone.is_some() && profile.marketing_since.is_some());
     let change = Change { phone: Some(None), marketing: Some(false), ..Change::default() };
-    let profile = scene.accounts.change_profile(id.clone(), change).await.expect("changed");
+    let (profile, _) = scene.accounts.change_profile(id.clone(), change, Asked::default()).await.expect("changed");
     assert!(profile.phone.is_none() && profile.marketing_since.is_none() && profile.nickname == "이");
     let bad = Change { nickname: Some("\u{202e}".into()), ..Change::default() };
-    assert!(matches!(denied(scene.accounts.change_profile(id.clone(), bad).await), Denied::Invalid(_)));
+    assert!(matches!(
+        denied(scene.accounts.change_profile(id.clone(), bad, Asked::default()).await),
+        Denied::Invalid(_)
+    ));
 
     scene.accounts.erase(id.clone(), Asked::default()).await.expect("erased");
     scene.accounts.erase(id.clone(), Asked::default()).await.expect("again");
