@@ -6,16 +6,15 @@
 //!
 //! A session is looked at once more after it was written: whatever ends sessions has either seen it, or is seen here.
 
+use super::counting::Counted;
 use super::record::{Factor, Person, Purpose, Record, Shown};
 use super::session::Session;
 use super::shelf::{Kept, Ruled, read, written};
 use super::store::{Document, Kind, Put};
-use super::throttle::Failures;
 use super::{AccountError, Accounts, Asked, Denied};
-use crate::addresses::neighbourhood;
 use crate::auth::password::outdated;
 use crate::auth::totp::recovery_code;
-use crate::auth::{Email, Password, Principal, TotpSeed};
+use crate::auth::{Password, Principal, TotpSeed};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CredentialId, Hash16};
 use crate::limits;
@@ -93,60 +92,6 @@ impl Accounts {
         let phc = phc.filter(|_| given.is_some());
         let Some(password) = given.or_else(|| Password::given("nobody")) else { return Ok(false) };
         self.0.passwords.verify(&password, phc).await
-    }
-
-    /// The name under which failures of that address are counted, whether or not it is one.
-    pub(super) fn name_of(&self, text: &str) -> (String, Option<Email>) {
-        let email = Email::parse(text);
-        let name = email.as_ref().map_or_else(|| self.keyed("no-email", text).to_string(), |email| self.alias(email));
-        (format!("login:{name}"), email)
-    }
-
-    fn origin_key(&self, asked: Asked) -> Option<String> {
-        let from = asked.from.map(neighbourhood)?;
-        Some(format!("from:{}", self.keyed("origin", &from.to_string())))
-    }
-
-    /// Too many failures from there?
-    pub(super) async fn check_address(&self, asked: Asked) -> Result<(), AccountError> {
-        let Some(key) = self.origin_key(asked) else { return Ok(()) };
-        let stored = self.0.cabinet.get(Kind::Throttle, &key).await?;
-        let failures: Failures = stored.as_ref().map(read).transpose()?.unwrap_or_default();
-        let now = self.now();
-        match failures.waits(now) {
-            Some(until) => Err(Denied::TooManyFailures { wait: until.since(now) }.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Counts one before it is known whether it is one.
-    pub(super) async fn count_failure(&self, name: &str) -> Result<Counted, Fault> {
-        let now = self.now();
-        let count = |failures: Failures| match failures.waits(now) {
-            Some(_) => (Counted::Locked, None),
-            None => {
-                let next = failures.one_more(now);
-                let forgotten_at = next.forgotten_at();
-                (Counted::Open { told: next.is_told() }, Some((next, forgotten_at)))
-            }
-        };
-        self.small(Kind::Throttle, name, count).await
-    }
-
-    pub(super) async fn forget_failure(&self, name: &str) -> Result<(), Fault> {
-        self.0.cabinet.remove(Kind::Throttle, name).await
-    }
-
-    /// Also counts it for the network address.
-    pub(super) async fn count_origin(&self, asked: Asked) -> Result<(), Fault> {
-        let Some(key) = self.origin_key(asked) else { return Ok(()) };
-        let now = self.now();
-        let count = |failures: Failures| {
-            let next = failures.one_more(now);
-            let forgotten_at = next.forgotten_at();
-            ((), Some((next, forgotten_at)))
-        };
-        self.small(Kind::Throttle, &key, count).await
     }
 
     /// Nobody waits for what is written of a real account only: the time would tell that it is one. What was not even
@@ -249,12 +194,10 @@ impl Accounts {
             // A twin of this request was faster.
             return self.came_in_before(key, begun_by, asked).await?.ok_or_else(|| Denied::KeyReused.into());
         }
+        self.end_beyond(id, key).await?;
         let record = self.account(id).await?.map(|kept| kept.record);
         match record.filter(|now| now.keeps(key, session.epoch) && now.factor().is_some() == session.proven) {
-            Some(record) => {
-                self.end_beyond(id, key).await?;
-                Ok(self.tokens(key, &session, &record, false)?)
-            }
+            Some(record) => Ok(self.tokens(key, &session, &record, false)?),
             // What was judged, the password or the factor, is not what counts any more.
             None => {
                 self.end(key).await?;
@@ -321,18 +264,5 @@ impl Accounts {
 
     pub(super) fn refresh_token(&self, key: &str, number: u64) -> String {
         format!("{key}.{number}.{}", self.keyed("refresh", &format!("{key}.{number}")))
-    }
-}
-
-/// What counting a try came to.
-#[derive(Clone, Copy)]
-pub(super) enum Counted {
-    Open { told: bool },
-    Locked,
-}
-
-impl Counted {
-    pub(super) fn is_locked(&self) -> bool {
-        matches!(self, Self::Locked)
     }
 }

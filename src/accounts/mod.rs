@@ -12,6 +12,7 @@ pub mod store;
 pub mod throttle;
 
 mod codes;
+mod counting;
 mod denied;
 mod letters;
 mod login;

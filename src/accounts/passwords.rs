@@ -4,7 +4,6 @@
 
 use super::denied::Found;
 use super::record::{Person, Purpose};
-use super::throttle::Failures;
 use super::{AccountError, Accounts, Asked, Denied};
 use crate::auth::{MailCode, Password};
 use crate::fault::Fault;
@@ -115,18 +114,6 @@ impl Accounts {
     async fn fresh_hash(&self, new: &str, person: &Person) -> Result<String, AccountError> {
         let password = new_password(new, &[&person.email, &person.nickname])?;
         Ok(self.0.passwords.hash(&password).await?)
-    }
-
-    /// Counts a wrong try where there is nothing to count it with, so that it costs the same.
-    pub(super) async fn count_in_vain(&self, email: &str) -> Result<(), Fault> {
-        let (name, _) = self.name_of(email);
-        let now = self.now();
-        let count = |failures: Failures| {
-            let next = failures.one_more(now);
-            let forgotten_at = next.forgotten_at();
-            ((), Some((next, forgotten_at)))
-        };
-        self.small(super::store::Kind::Throttle, &format!("code:{name}"), count).await
     }
 }
 

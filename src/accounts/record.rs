@@ -73,7 +73,7 @@ pub struct Factor {
 impl Factor {
     /// A seed that was just handed out.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn handed_out() -> Self {
         Self { confirmed: false, step: 0, wrong: 0, recovery: Vec::new(), confirmed_by: None }
     }
 
@@ -332,7 +332,7 @@ mod tests {
     fn a_step_is_accepted_once_and_five_wrong_codes_lock() {
         let mut record = record();
         assert!(record.prove(Shown::Wrong).is_ok(), "no second factor, nothing to prove");
-        record.factor = Some(Factor::new());
+        record.factor = Some(Factor::handed_out());
         assert!(record.prove(Shown::Wrong).is_ok(), "not before it is confirmed");
         assert_eq!(record.confirm(None, vec![], None), Err(Denied::CodeInvalid));
         assert_eq!(record.confirm(Some(100), vec![hash(1), hash(2)], None), Ok(()));
@@ -362,7 +362,7 @@ mod tests {
     fn a_seed_is_confirmed_by_its_code_and_not_by_trying() {
         let mut record = record();
         assert_eq!(record.confirm(Some(9), vec![], None), Err(Denied::NotEnrolled));
-        record.factor = Some(Factor::new());
+        record.factor = Some(Factor::handed_out());
         for _ in 0..limits::TOTP_TRIES {
             assert_eq!(record.confirm(None, vec![], None), Err(Denied::CodeInvalid));
         }
@@ -403,7 +403,7 @@ mod tests {
     fn nothing_of_the_person_stays() {
         let mut record = record();
         record.codes.insert(Purpose::Reset, Code::new(hash(1), NOW));
-        record.factor = Some(Factor { confirmed: true, recovery: vec![hash(2)], ..Factor::new() });
+        record.factor = Some(Factor { confirmed: true, recovery: vec![hash(2)], ..Factor::handed_out() });
         let erased = record.erased(NOW);
         let text = serde_json::to_string(&erased).expect("JSON");
         assert!(!text.contains("phc") && !text.contains("0101") && !text.contains("0202"), "{text}");

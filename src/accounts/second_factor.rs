@@ -44,7 +44,7 @@ impl Accounts {
                 {
                     return Ok(Ruled((seed, true), false));
                 }
-                kept.record.factor = Some(Factor::new());
+                kept.record.factor = Some(Factor::handed_out());
                 kept.record.remember(done);
                 if let Some(person) = &mut kept.person {
                     person.seed = Some(fresh.bytes().to_vec());

@@ -28,8 +28,10 @@ struct Trial {
 }
 
 impl Trial {
-    async fn record(&self) -> Record {
-        self.scene.accounts.account(&self.kim.id).await.expect("an answer").expect("there").record
+    fn record(&self) -> Record {
+        let content = self.cabinet.content.lock();
+        let stored = &content.documents[&(Kind::Account.as_str(), self.kim.id.to_string())];
+        serde_json::from_str(&stored.document.record).expect("a record")
     }
 
     fn kinds(&self, kind: Kind) -> usize {
@@ -156,10 +158,10 @@ async fn a_sign_up_and_its_code_go_on_after_any_interruption() {
     const LEE: &str = "lee@example.com";
     let passwords = Passwords::new(Entropy::seeded(5));
     let mut failed = 0;
-    for number in 0..40 {
+    for number in 0.. {
+        let mut over = false;
         for event in [Event::Lost, Event::AnswerLost] {
-            let cabinet = Shaky::default();
-            let cabinet = Arc::new(cabinet);
+            let cabinet = Shaky::with(Content::default());
             let scene = scene_over(cabinet.clone(), &passwords, 7);
             cabinet.at(number, event);
             let mut signed_up = scene.accounts.sign_up(wish(LEE), asked(1)).await;
@@ -170,7 +172,8 @@ async fn a_sign_up_and_its_code_go_on_after_any_interruption() {
             assert!(signed_up.is_ok(), "call {number}");
             if scene.inbox.count(LEE) == 0 {
                 // It was written, and the process ended before the mail: whoever waits in vain asks for another.
-                scene.accounts.sign_up(wish(LEE), Asked::default()).await.expect("signed up");
+                let anew = || scene.accounts.sign_up(wish(LEE), Asked::default());
+                assert!(anew().await.is_ok() || anew().await.is_ok(), "call {number}");
             }
             let code = scene.inbox.code(LEE, 1).await;
             let verify = || scene.accounts.verify(LEE.into(), code.clone(), asked(2));
@@ -178,11 +181,15 @@ async fn a_sign_up_and_its_code_go_on_after_any_interruption() {
                 failed += 1;
                 verify().await.expect("again");
             }
+            over = !cabinet.happened();
             let email = Email::parse(LEE).expect("an address");
             assert!(scene.accounts.account_of(&email).await.expect("an answer").is_some(), "call {number}");
         }
+        if over {
+            break;
+        }
     }
-    assert!(failed > 20, "{failed}");
+    assert!(failed > 12, "{failed}");
 }
 
 #[tokio::test]
@@ -200,7 +207,7 @@ async fn a_new_password_goes_on_after_any_interruption() {
         async {
             assert!(trial.scene.good(&trial.kim.here) && trial.is_over(&trial.kim.there).await);
             assert!(trial.scene.accounts.refresh(trial.kim.here.refresh.clone(), Asked::default()).await.is_ok());
-            assert_eq!(trial.record().await.epoch, 1, "changed once");
+            assert_eq!(trial.record().epoch, 1, "changed once");
         }
         .boxed()
     };
@@ -217,7 +224,7 @@ async fn a_new_password_goes_on_after_any_interruption() {
     let all_end: Check = |trial| {
         async {
             assert!(trial.is_over(&trial.kim.here).await && trial.is_over(&trial.kim.there).await);
-            let record = trial.record().await;
+            let record = trial.record();
             assert!(record.codes.is_empty() && record.epoch == 1);
             let name = trial.scene.accounts.name_of(KIM).0;
             let left = trial.cabinet.get(Kind::Throttle, &name).await.expect("an answer");
@@ -239,7 +246,7 @@ async fn an_unlocking_and_a_signing_out_go_on_after_any_interruption() {
         async {
             let name = trial.scene.accounts.name_of(KIM).0;
             assert!(trial.cabinet.get(Kind::Throttle, &name).await.expect("an answer").is_none());
-            assert!(trial.record().await.codes.is_empty());
+            assert!(trial.record().codes.is_empty());
         }
         .boxed()
     };
@@ -258,7 +265,7 @@ async fn an_erasure_goes_on_after_any_interruption() {
     let erase: Act = |trial| {
         async {
             // Somebody else has just tried to sign up with the address.
-            if trial.kinds(Kind::SignUp) == 0 && trial.record().await.erased_at.is_none() {
+            if trial.kinds(Kind::SignUp) == 0 && trial.record().erased_at.is_none() {
                 trial.scene.accounts.apply(trial.kim.id.clone(), asked(7)).await?;
             }
             trial.scene.accounts.erase(trial.kim.id.clone(), asked(1)).await
@@ -267,7 +274,7 @@ async fn an_erasure_goes_on_after_any_interruption() {
     };
     let nothing: Check = |trial| {
         async {
-            let record = trial.record().await;
+            let record = trial.record();
             assert!(record.erased_at.is_some() && record.password.is_none() && record.codes.is_empty());
             assert!(trial.is_over(&trial.kim.here).await && trial.is_over(&trial.kim.there).await);
             assert_eq!(trial.kinds(Kind::Application) + trial.kinds(Kind::SignUp) + trial.kinds(Kind::Throttle), 0);
@@ -286,7 +293,7 @@ async fn a_second_factor_and_a_new_role_go_on_after_any_interruption() {
     let enrol: Act = |trial| {
         async {
             let (id, session) = (trial.kim.id.clone(), trial.session(&trial.kim.here));
-            let confirmed = trial.record().await.factor().is_some();
+            let confirmed = trial.record().factor().is_some();
             if !confirmed {
                 trial.scene.accounts.enrol(id.clone(), PASSWORD.into(), asked(1)).await?;
             }
@@ -301,7 +308,7 @@ async fn a_second_factor_and_a_new_role_go_on_after_any_interruption() {
     };
     let proven: Check = |trial| {
         async {
-            assert!(trial.record().await.factor().is_some());
+            assert!(trial.record().factor().is_some());
             let next = trial.scene.accounts.refresh(trial.kim.here.refresh.clone(), Asked::default()).await;
             let next = next.expect("it goes on");
             assert!(trial.scene.verifier.verify(&next.access, trial.scene.clock.wall()).expect("good").proven);
@@ -319,7 +326,7 @@ async fn a_second_factor_and_a_new_role_go_on_after_any_interruption() {
     };
     let seller: Check = |trial| {
         async {
-            assert_eq!((trial.record().await.role, trial.kinds(Kind::Application)), (Role::Seller, 0));
+            assert_eq!((trial.record().role, trial.kinds(Kind::Application)), (Role::Seller, 0));
         }
         .boxed()
     };
@@ -327,7 +334,7 @@ async fn a_second_factor_and_a_new_role_go_on_after_any_interruption() {
     let role: Act = |trial| async { trial.scene.accounts.set_role(KIM.into(), Role::Admin).await.map(drop) }.boxed();
     let admin: Check = |trial| {
         async {
-            assert_eq!(trial.record().await.role, Role::Admin);
+            assert_eq!(trial.record().role, Role::Admin);
             assert!(trial.is_over(&trial.kim.here).await && trial.is_over(&trial.kim.there).await);
         }
         .boxed()
