@@ -49,7 +49,7 @@ use crate::projections::store::{self, Store, StoreError};
 use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
-pub use accounts::{AccountParts, accounts, cabinet};
+pub use accounts::{AccountParts, accounts, accounts_beside, cabinet, require_our_seal};
 use health::{Gauges, Health};
 pub use keys::{chosen_keys, keys, make_data_directory};
 pub use mail::mailer;
@@ -72,6 +72,11 @@ pub enum StartError {
     Open(#[from] OpenError),
     #[error("{0}")]
     Keys(#[from] KeyError),
+    #[error(
+        "the accounts of this log were made with another seal key: the last of auth.seal_key_previous (or auth.seal_key, \
+         when there is none before it) must be the key they were made with, since they are found by it"
+    )]
+    OtherSeal,
     #[error("{0}")]
     Claim(#[from] ClaimError),
     #[error("cannot listen on {address}: {source}; stop the other program or choose another address with --listen")]
@@ -162,6 +167,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         tracker: watching.clone(),
     };
     let cabinet = cabinet(config).await?;
+    require_our_seal(&cabinet, &keys).await?;
     let devices = devices::devices(devices::Around {
         cabinet: cabinet.clone(),
         keys: &keys,

@@ -4,6 +4,7 @@
 //! leaves its name behind for as long as that may happen, so that a repetition cannot bring it back to life. Whose store it
 //! is, this file does not know.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -41,11 +42,17 @@ pub struct NewDevice {
 }
 
 /// A token on its way to who asked for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Given {
     pub id: CredentialId,
     pub token: String,
     pub replayed: bool,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({})", self.id)
+    }
 }
 
 /// As a store's owner sees it.

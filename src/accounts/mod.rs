@@ -16,9 +16,11 @@ mod counting;
 mod denied;
 mod letters;
 mod login;
+mod made_with;
 mod passwords;
 mod profile;
 mod refresh;
+mod reseal;
 mod second_factor;
 mod sellers;
 mod shelf;
@@ -32,11 +34,13 @@ mod unlock;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 pub use denied::{AccountError, Denied, Invalid};
 pub use devices::{DeviceError, DeviceParts, Devices, NewDevice};
 pub use login::{Login, SignedIn};
+pub use made_with::made_with;
 pub use profile::{Change, Profile};
 pub use revocations::Revocations;
 pub use second_factor::{Confirmed, Enrolment};
@@ -64,9 +68,9 @@ pub struct Parts {
     pub tracker: TaskTracker,
 }
 
-/// All that people do with their accounts. Cheap to clone.
+/// All that people do with their accounts. Cheap to clone. The cell is full once the accounts are known to be under our seal.
 #[derive(Clone)]
-pub struct Accounts(Arc<Parts>);
+pub struct Accounts(Arc<Parts>, Arc<OnceCell<()>>);
 
 /// Which request is this, and where does it come from?
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,7 +85,7 @@ pub struct Asked {
 impl Accounts {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Arc::default())
     }
 
     /// Runs to its end even when whoever asked is gone: what was begun is done, and noted.

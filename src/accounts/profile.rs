@@ -1,5 +1,7 @@
 //! What does somebody see and change of themselves, and how are they forgotten?
 
+use std::fmt;
+
 use super::denied::Found;
 use super::shelf::{Kept, Ruled};
 use super::store::Kind;
@@ -12,7 +14,7 @@ use crate::limits;
 use crate::timestamp::Timestamp;
 
 /// What its owner sees of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Profile {
     pub account: AccountId,
     pub email: String,
@@ -26,11 +28,25 @@ pub struct Profile {
 }
 
 /// What is to be different. `Some(None)`: no phone any more.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Change {
     pub nickname: Option<String>,
     pub phone: Option<Option<String>>,
     pub marketing: Option<bool>,
+}
+
+// Neither says anything personal where somebody prints it.
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Profile({})", self.account)
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Change")
+    }
 }
 
 impl Accounts {

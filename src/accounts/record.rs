@@ -3,6 +3,7 @@
 //! A record has nothing personal in it. What is, the person, is kept sealed beside it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +103,7 @@ pub struct Done {
     pub body: Hash16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     pub role: Role,
@@ -126,6 +127,14 @@ pub struct Record {
     /// Commands that were done, latest last.
     pub done: Vec<Done>,
     pub erased_at: Option<Timestamp>,
+}
+
+/// Without the hash of the password.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, created_at, factor, codes, done, erased_at, .. } = self;
+        write!(f, "Record({role:?}, {created_at}, {factor:?}, {codes:?}, {done:?}, {erased_at:?})")
+    }
 }
 
 impl Record {

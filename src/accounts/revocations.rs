@@ -111,6 +111,9 @@ mod tests {
         async fn family(&self, _: Kind, _: &str, _: &str, _: usize) -> Result<Vec<Stored>, Fault> {
             never()
         }
+        async fn page(&self, _: Kind, _: &str, _: usize) -> Result<Vec<Stored>, Fault> {
+            never()
+        }
         async fn put(&self, _: Document, _: Option<u64>) -> Result<Put, Fault> {
             never()
         }

@@ -1,5 +1,7 @@
 //! How does a member become a seller, or anything else? An application and an admin's word; other roles by an operator.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::shelf::{Kept, Ruled, read, written};
@@ -13,11 +15,17 @@ use crate::timestamp::Timestamp;
 const SELLERS: &str = "sellers";
 
 /// An application that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Application {
     pub account: AccountId,
     pub nickname: String,
     pub applied_at: Timestamp,
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Application({})", self.account)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -54,6 +54,7 @@ impl Accounts {
 
     async fn begin(&self, wish: SignUp, asked: Asked) -> Result<(AccountId, bool), AccountError> {
         let (email, password, person) = checked(&wish)?;
+        self.bind_seal().await?;
         let command = asked.command.unwrap_or_else(|| self.0.entropy.hash16());
         let id = AccountId::new(format!("ac_{command}"));
         let proof = self.keyed("sign-up", &asked.body.to_string());

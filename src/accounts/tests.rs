@@ -482,3 +482,28 @@ async fn nobody_is_flooded_with_mails() {
     }
     assert_eq!(scene.inbox.count(KIM), limits::MAILS_AN_HOUR as usize);
 }
+
+#[test]
+fn what_is_printed_says_nothing_personal_and_opens_nothing() {
+    let (id, at) = (AccountId::new("ac_1"), Timestamp(1));
+    let secret = || "marker".to_owned();
+    let profile = Profile {
+        account: id.clone(),
+        email: secret(),
+        nickname: secret(),
+        phone: Some(secret()),
+        marketing_since: None,
+        role: Role::Member,
+        applied_at: None,
+        second_factor: false,
+        created_at: at,
+    };
+    let change = Change { nickname: Some(secret()), phone: Some(Some(secret())), marketing: None };
+    let credential = crate::ids::CredentialId::device("dt_0123456789abcdef0123456789abcdef").expect("an id");
+    let given = devices::Given { id: credential, token: secret(), replayed: false };
+    let application = Application { account: id, nickname: secret(), applied_at: at };
+    let record = record::Record::new(secret(), Hash16::default(), at);
+    let shown = session::Shown { session: "se_1", number: 1, proof: "marker" };
+    let printed = format!("{profile:?} {change:?} {given:?} {application:?} {record:?} {shown:?}");
+    assert!(!printed.contains("marker") && printed.contains("dt_0123"), "{printed}");
+}

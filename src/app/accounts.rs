@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, target};
+use super::{StartError, keys, target};
 use crate::accounts::store::{self, Place, SharedCabinet};
-use crate::accounts::{Accounts, Parts};
+use crate::accounts::{Accounts, Parts, made_with};
 use crate::auth::{Keys, Passwords, Revoked, Seal, Secret, Signer};
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::Config;
-use crate::gateways::mail::{Post, SharedMailer};
+use crate::gateways::mail::{Nobody, Post, SharedMailer};
 use crate::journal::open::Target;
 use crate::journal::postgres;
 
@@ -36,14 +36,23 @@ pub struct AccountParts<'a> {
     pub tracker: &'a TaskTracker,
 }
 
+/// People are found by the oldest seal key: with another one nobody would be.
+pub async fn require_our_seal(cabinet: &SharedCabinet, keys: &Keys) -> Result<(), StartError> {
+    if made_with(cabinet, &seal(keys)).await? { Ok(()) } else { Err(StartError::OtherSeal) }
+}
+
+fn seal(keys: &Keys) -> Seal {
+    let previous: Vec<[u8; 32]> = keys.seal.previous().iter().map(Secret::sealing).collect();
+    Seal::new(&keys.seal.current().sealing(), &previous)
+}
+
 #[must_use]
 pub fn accounts(around: AccountParts<'_>) -> Accounts {
     let AccountParts { cabinet, mailer, keys, revoked, clock, entropy, stop, tracker } = around;
-    let previous: Vec<[u8; 32]> = keys.seal.previous().iter().map(Secret::sealing).collect();
     Accounts::new(Parts {
         cabinet,
         passwords: Passwords::new(entropy.clone()),
-        seal: Seal::new(&keys.seal.current().sealing(), &previous),
+        seal: seal(keys),
         signer: Signer::new(&keys.access),
         revoked,
         post: Post::start(mailer, stop.clone(), tracker),
@@ -51,4 +60,21 @@ pub fn accounts(around: AccountParts<'_>) -> Accounts {
         entropy,
         tracker: tracker.clone(),
     })
+}
+
+/// For a verb beside the nodes: it sends no mails, and what it ends is heard of through the database.
+pub async fn accounts_beside(config: &Config) -> Result<Accounts, StartError> {
+    let entropy = Entropy::from_system();
+    let (keys, cabinet) = (keys(config, &entropy)?, cabinet(config).await?);
+    require_our_seal(&cabinet, &keys).await?;
+    Ok(accounts(AccountParts {
+        cabinet,
+        mailer: Arc::new(Nobody),
+        keys: &keys,
+        revoked: Revoked::default(),
+        clock: Arc::new(SystemClock),
+        entropy,
+        stop: &CancellationToken::new(),
+        tracker: &TaskTracker::new(),
+    }))
 }

@@ -1,18 +1,12 @@
 //! `onsale account`: gives an account another role, as only operators can. How the first admin is made.
 
-use std::sync::Arc;
-
 use clap::{Subcommand, ValueEnum};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Global;
 use super::failure::Failure;
 use super::output;
 use crate::app;
-use crate::auth::{Revoked, Role};
-use crate::clock::{Entropy, SystemClock};
-use crate::gateways::mail::Nobody;
+use crate::auth::Role;
 
 #[derive(clap::Args, Debug)]
 pub struct Account {
@@ -53,18 +47,7 @@ impl From<RoleName> for Role {
 impl Account {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
-        let entropy = Entropy::from_system();
-        let keys = app::keys(&config, &entropy)?;
-        let accounts = app::accounts(app::AccountParts {
-            cabinet: app::cabinet(&config).await?,
-            mailer: Arc::new(Nobody),
-            keys: &keys,
-            revoked: Revoked::default(),
-            clock: Arc::new(SystemClock),
-            entropy,
-            stop: &CancellationToken::new(),
-            tracker: &TaskTracker::new(),
-        });
+        let accounts = app::accounts_beside(&config).await?;
         let What::Role { email, role } = self.what;
         let role = Role::from(role);
         let id = accounts.set_role(email, role).await.map_err(|error| Failure::of(error.to_string()))?;

@@ -8,6 +8,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::Global;
 use super::failure::Failure;
+use super::output;
 use crate::app;
 use crate::auth::keys::{self, Kind};
 use crate::clock::Entropy;
@@ -28,12 +29,16 @@ enum Act {
         /// What the key is for.
         kind: KindName,
     },
-    /// Takes a previous key away: from the next start of a node on, nothing that it signed or sealed can be read.
+    /// Takes a previous key away: from the next start of a node on, nothing that it signed is good any more. What a seal
+    /// key sealed is sealed anew first.
     Retire {
         kind: KindName,
         /// Its id, as `onsale keys list` names it.
         id: String,
     },
+    /// Seals anew with the current seal key what older ones sealed, so that all but the oldest can go. Every node must
+    /// have been started with the current one.
+    Reseal,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,20 +68,26 @@ impl From<KindName> for Kind {
 }
 
 impl Keys {
-    pub fn run(self, global: &Global) -> Result<(), Failure> {
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
-        let mut out = std::io::stdout().lock();
         match self.act {
-            Act::List => list(&config, &mut out),
+            Act::List => list(&config, &mut std::io::stdout().lock()),
             Act::Rotate { kind } => {
                 let kind = kept(&config, kind)?;
                 let id = keys::rotate(&config.data.dir, kind, &Entropy::from_system())?;
-                Ok(writeln!(out, "{} {id} signs from the next start of the node on", kind.name())?)
+                Ok(output::line(&format!("{} {id} signs from the next start of the node on", kind.name()))?)
             }
             Act::Retire { kind, id } => {
                 let kind = kept(&config, kind)?;
+                if kind == Kind::Seal {
+                    app::accounts_beside(&config).await?.reseal().await?;
+                }
                 keys::retire(&config.data.dir, kind, &id, &Entropy::from_system())?;
-                Ok(writeln!(out, "{} {id} is gone from the next start of the node on", kind.name())?)
+                Ok(output::line(&format!("{} {id} is gone from the next start of the node on", kind.name()))?)
+            }
+            Act::Reseal => {
+                let resealed = app::accounts_beside(&config).await?.reseal().await?;
+                Ok(output::line(&format!("{resealed} sealed anew with the current seal key"))?)
             }
         }
     }

@@ -109,7 +109,6 @@ pub fn main() -> ExitCode {
     let done = match arguments.verb {
         Verb::Config(verb) => verb.run(),
         Verb::Token(verb) => verb.run(&arguments.global),
-        Verb::Keys(verb) => verb.run(&arguments.global),
         verb => run_async(verb, &arguments.global),
     };
     match done {
@@ -145,7 +144,7 @@ fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
             Verb::PspSimulator(verb) => verb.run(global).await,
             Verb::Config(verb) => verb.run(),
             Verb::Token(verb) => verb.run(global),
-            Verb::Keys(verb) => verb.run(global),
+            Verb::Keys(verb) => verb.run(global).await,
         }
     });
     // A blocking task that hangs (a database that does not answer) must not keep the process from ending.

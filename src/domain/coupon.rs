@@ -231,6 +231,8 @@ impl Create {
         require(self.opens_at < self.closes_at, "/closes_at", "must be after opens_at")?;
         require(self.opens_at < self.valid_until, "/valid_until", "must be after opens_at")?;
         discount::check(&self.discount)?;
+        let most = limits::COUPON_SHOWS;
+        require(self.shows.len() <= most, "/shows", &format!("must be at most {most}"))?;
         let mut seen = HashSet::new();
         match self.shows.iter().position(|show| !seen.insert(show)) {
             Some(i) => Err(invalid(format!("/shows/{i}"), "is named twice")),

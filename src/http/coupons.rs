@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
-use super::extract::{Anyone, Ask, At, Body, By, Checks, Input, Members, Params, Prefer, Sellers, Watcher, Whole};
+use super::extract::{
+    Anyone, Ask, At, Body, By, Checks, Input, Members, Params, PathId, Prefer, Sellers, Watcher, Whole,
+};
+use super::shows;
 use super::streams::{self, Entrance, Wish};
 use crate::actors::Dispatch;
 use crate::auth::{Principal, Role};
@@ -18,6 +21,7 @@ use crate::events::CouponEvent;
 use crate::events::coupon::Discount;
 use crate::fault::Fault;
 use crate::ids::{AccountId, CouponId, LogPosition, ShowId, StreamId, TaskId};
+use crate::limits;
 use crate::live::{CouponTaskView, Hub, Topic};
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
@@ -36,6 +40,7 @@ pub struct NewCoupon {
     pub closes_at: String,
     pub valid_until: String,
     pub discount: NewDiscount,
+    /// One's own; absent: all of one's own. Admins may name anybody's.
     pub shows: Option<Vec<String>>,
 }
 
@@ -234,12 +239,26 @@ pub(super) fn status(view: &CouponView, at: Timestamp) -> &'static str {
 
 // Handlers
 
+/// Nobody gives away what somebody else sells. More than a coupon may name are refused by its rules.
+async fn own_shows(dispatch: &Dispatch, who: &Principal, named: &[ShowId]) -> Result<(), Problem> {
+    let mut checks = Checks::default();
+    for (place, id) in named.iter().enumerate().take(limits::COUPON_SHOWS) {
+        let known = if ShowId::parse(id.as_str()).is_some() { shows::load(dispatch, id).await? } else { None };
+        if !known.is_some_and(|(show, _)| who.may_act_for(&show.owner)) {
+            checks.refuse(format!("/shows/{place}"), "there is no such show of yours");
+        }
+    }
+    checks.done()
+}
+
 #[utoipa::path(post, path = "/v1/coupons", tag = "coupons", request_body = NewCoupon,
     responses((status = 201, body = CouponCreated), (status = "4XX", body = ProblemBody)))]
 pub async fn create(ask: Ask<Sellers>, State(dispatch): State<Dispatch>, body: Body<NewCoupon>) -> Answered {
     let request = ask.request(&body, None);
     let coupon_id = CouponId::derive(&ask.command);
-    let command = Command::Create(body.value.create(coupon_id.clone())?);
+    let create = body.value.create(coupon_id.clone())?;
+    own_shows(&dispatch, ask.principal(), &create.shows).await?;
+    let command = Command::Create(create);
     let outcome = dispatch.execute::<Coupon>(StreamId::coupon(&coupon_id), command, request).await?;
     let location = format!("/v1/coupons/{coupon_id}");
     let body = CouponCreated { coupon_id, position: outcome.position };

@@ -11,6 +11,7 @@ pub async fn all(new: impl Fn() -> BoxFuture<'static, SharedCabinet>) {
     of_two_writers_one_is_told(&new().await).await;
     an_alias_is_unique_within_its_kind(&new().await).await;
     a_family_is_read_in_pages(&new().await).await;
+    a_kind_is_read_in_pages(&new().await).await;
     what_is_written_comes_back(&new().await).await;
     revocations_are_noted_and_told_again(&new().await).await;
     the_trail_is_read_newest_first(&new().await).await;
@@ -82,6 +83,25 @@ pub async fn a_family_is_read_in_pages(cabinet: &SharedCabinet) {
     assert_eq!(keys("ac_1", "", 2).await, ["se_1", "se_2"]);
     assert_eq!(keys("ac_1", "se_2", 2).await, ["se_3"]);
     assert!(keys("ac_9", "", 9).await.is_empty());
+}
+
+pub async fn a_kind_is_read_in_pages(cabinet: &SharedCabinet) {
+    for (kind, key) in [(Kind::Account, "b"), (Kind::Account, "C"), (Kind::Session, "a"), (Kind::Account, "a")] {
+        let family = Some(key.to_owned());
+        assert_eq!(put(cabinet, Document { family, ..document(kind, key) }, None).await, Put::Done);
+    }
+    let page = async |after: &str, most| -> Vec<String> {
+        let found = cabinet.page(Kind::Account, after, most).await.expect("an answer");
+        found.into_iter().map(|stored| stored.document.key).collect()
+    };
+    let all = page("", 9).await;
+    assert_eq!(all.len(), 3, "{all:?}");
+    // In whatever order, the pages are the whole.
+    let mut pages = Vec::new();
+    while let [key] = page(pages.last().map_or("", String::as_str), 1).await.as_slice() {
+        pages.push(key.clone());
+    }
+    assert_eq!(pages, all);
 }
 
 pub async fn what_is_written_comes_back(cabinet: &SharedCabinet) {

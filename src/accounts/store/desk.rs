@@ -58,6 +58,11 @@ impl<E: Engine> Cabinet for Desk<E> {
         self.0.rows(include_str!("sql/family.sql"), binds).await?.into_iter().map(stored).collect()
     }
 
+    async fn page(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Stored>, Fault> {
+        let binds = vec![Cell::text(kind.as_str()), Cell::text(after), Cell::int(signed(most as u64))];
+        self.0.rows(include_str!("sql/page.sql"), binds).await?.into_iter().map(stored).collect()
+    }
+
     async fn put(&self, document: Document, expected: Option<u64>) -> Result<Put, Fault> {
         let Document { kind, key, alias, family, record, sealed, expires_at } = document;
         let sealed = sealed.map(|bytes| STANDARD_NO_PAD.encode(bytes));

@@ -32,6 +32,9 @@ pub trait Cabinet: Send + Sync {
     /// In the order of their keys, those after `after`, at most so many.
     async fn family(&self, kind: Kind, family: &str, after: &str, most: usize) -> Result<Vec<Stored>, Fault>;
 
+    /// All of a kind, as a family is read.
+    async fn page(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Stored>, Fault>;
+
     /// `None`: it must be new. Otherwise it must have this version, and gets the next.
     async fn put(&self, document: Document, expected: Option<u64>) -> Result<Put, Fault>;
 

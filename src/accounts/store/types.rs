@@ -15,11 +15,13 @@ pub enum Kind {
     Device,
     /// A person's role changes that wait for somebody else's word, by account.
     Application,
+    /// About the accounts as a whole.
+    Meta,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::SignUp, Self::Session, Self::Throttle, Self::Device, Self::Application];
+    pub const ALL: [Self; 7] =
+        [Self::Account, Self::SignUp, Self::Session, Self::Throttle, Self::Device, Self::Application, Self::Meta];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Kind {
             Self::Throttle => "throttle",
             Self::Device => "device",
             Self::Application => "application",
+            Self::Meta => "meta",
         }
     }
 

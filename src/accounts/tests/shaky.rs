@@ -126,6 +126,10 @@ impl Cabinet for Shaky {
             .await
     }
 
+    async fn page(&self, _: Kind, _: &str, _: usize) -> Result<Vec<Stored>, Fault> {
+        Err(Fault::internal("nobody asks for that here"))
+    }
+
     async fn put(&self, document: Document, expected: Option<u64>) -> Result<Put, Fault> {
         let call = format!("put {}", document.kind.as_str());
         self.step(call, |content| put(content, document, expected)).await

@@ -20,7 +20,10 @@ pub enum KeyError {
     BadSeed { name: &'static str },
     #[error("{name}: at most {} keys before the current one", limits::KEYS_PREVIOUS)]
     TooMany { name: &'static str },
-    #[error("there are {} keys before the current one already; retire one first", limits::KEYS_PREVIOUS)]
+    #[error(
+        "there are {} keys before the current one already; retire one first (of seal keys, not the oldest)",
+        limits::KEYS_PREVIOUS
+    )]
     Full,
     #[error("{name} is set, but not the key that replaced it")]
     NoCurrent { name: &'static str },

@@ -114,6 +114,7 @@ impl State {
         Some(Claim {
             task_id: task.clone(),
             discount: created.discount.clone(),
+            owner: created.owner.clone(),
             shows: created.shows.clone(),
             until: held.until,
         })

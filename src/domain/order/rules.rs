@@ -194,7 +194,7 @@ fn decide_place(
     let subtotal = sum.ok_or_else(|| invalid("/seats", "costs more than can be counted"))?;
     check_sale(terms, asked.at)?;
     let discount = match &place.coupon {
-        Some(claim) => claim.discount_on(subtotal, terms.currency, &terms.show_id, asked.at)?,
+        Some(claim) => claim.discount_on(subtotal, terms.currency, (&terms.show_id, &terms.owner), asked.at)?,
         None => Amount::ZERO,
     };
     let placed = Placed {

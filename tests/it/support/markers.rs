@@ -7,7 +7,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 const SHORTEST: usize = 8;
 
 #[derive(Default)]
-pub struct Markers(Vec<(String, String)>);
+pub struct Markers {
+    all: Vec<(String, String)>,
+    /// Codes of a few digits: found as words only, since longer numbers contain them by chance.
+    codes: Vec<(String, String)>,
+}
 
 impl Markers {
     /// Remembers a value, and gives it back to be used.
@@ -15,7 +19,7 @@ impl Markers {
     pub fn mark(&mut self, what: &str, value: impl Into<String>) -> String {
         let value = value.into();
         assert!(value.len() >= SHORTEST, "{what} is too short to be told from other texts");
-        self.0.push((what.to_owned(), value.clone()));
+        self.all.push((what.to_owned(), value.clone()));
         value
     }
 
@@ -29,11 +33,29 @@ impl Markers {
         self.mark(what, token)
     }
 
+    /// A code of digits.
+    #[track_caller]
+    pub fn mark_code(&mut self, what: &str, code: impl Into<String>) -> String {
+        let code = code.into();
+        assert!(code.len() >= 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{what} is a code");
+        self.codes.push((what.to_owned(), code.clone()));
+        code
+    }
+
     /// What of all this stands in a text, as it is or encoded: nothing, one hopes.
     pub fn found_in(&self, text: &str) -> Vec<String> {
-        let seen = self.0.iter().filter(|(_, value)| encodings(value).iter().any(|form| text.contains(form.as_str())));
-        seen.map(|(what, value)| format!("{what} ({value})")).collect()
+        let seen =
+            self.all.iter().filter(|(_, value)| encodings(value).iter().any(|form| text.contains(form.as_str())));
+        let codes = self.codes.iter().filter(|(_, code)| has_word(text, code));
+        seen.chain(codes).map(|(what, value)| format!("{what} ({value})")).collect()
     }
+}
+
+/// Does the code stand there by itself? Behind a point it is a part of a second.
+fn has_word(text: &str, code: &str) -> bool {
+    let apart = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '.');
+    text.match_indices(code)
+        .any(|(place, _)| apart(text[..place].chars().next_back()) && apart(text[place + code.len()..].chars().next()))
 }
 
 /// The value as headers, addresses and JSON would carry it.
@@ -72,4 +94,9 @@ fn a_marker_is_found_however_it_is_written() {
     }
     assert_eq!(markers.found_in("payload00").len(), 1);
     assert!(markers.found_in("header00 reason marker").is_empty());
+    markers.mark_code("a code", "012345");
+    for text in ["\"totp\":\"012345\"", "\\\"012345\\\"", "code=012345&x", "012345", "is 012345,"] {
+        assert_eq!(markers.found_in(text).len(), 1, "{text}");
+    }
+    assert!(markers.found_in("0.012345 10123456 a012345 T08:12:01.012345Z").is_empty());
 }

@@ -12,6 +12,7 @@ pub mod server;
 pub mod shop;
 pub mod sse;
 pub mod stage;
+pub mod town;
 pub mod wait;
 pub mod watcher;
 

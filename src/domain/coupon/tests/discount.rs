@@ -21,10 +21,14 @@ fn percent(value: u8, most: Option<u64>, least: Option<u64>) -> Discount {
     Discount::Percent { value, currency, max_amount: most.map(won), min_amount: least.map(won) }
 }
 
+fn seller() -> AccountId {
+    AccountId::new("seller")
+}
+
 /// Good until 1,000.
 fn claim(discount: Discount, shows: &[&str]) -> Claim {
     let shows = shows.iter().map(|show| ShowId::new(*show)).collect();
-    Claim { task_id: task("ann1"), discount, shows, until: Timestamp(1_000) }
+    Claim { task_id: task("ann1"), discount, owner: seller(), shows, until: Timestamp(1_000) }
 }
 
 #[test]
@@ -43,11 +47,20 @@ fn what_is_taken_off() {
         ("all of the most there is", percent(100, None, None), Amount::MAX.minor(), Amount::MAX.minor()),
     ];
     for (name, discount, subtotal, off) in table {
-        let got = claim(discount, &[]).discount_on(won(subtotal), Currency::KRW, &ShowId::new(SHOW), Timestamp(999));
+        let got = claim(discount, &[]).discount_on(
+            won(subtotal),
+            Currency::KRW,
+            (&ShowId::new(SHOW), &seller()),
+            Timestamp(999),
+        );
         assert_eq!(got, Ok(won(off)), "{name}");
     }
     let anywhere = claim(percent(10, None, None), &[]);
-    assert_eq!(anywhere.discount_on(won(50), usd(), &ShowId::new(SHOW), Timestamp(0)), Ok(won(5)), "of any currency");
+    assert_eq!(
+        anywhere.discount_on(won(50), usd(), (&ShowId::new(SHOW), &seller()), Timestamp(0)),
+        Ok(won(5)),
+        "of any currency"
+    );
 }
 
 #[test]
@@ -65,7 +78,7 @@ fn where_it_is_good_for_nothing() {
         ("one of the shows", claim(amount(9, None), &["sh_2", SHOW]), Currency::KRW, 10, 999, Ok(9)),
     ];
     for (name, claim, currency, subtotal, at, expected) in table {
-        let got = claim.discount_on(won(subtotal), currency, &ShowId::new(SHOW), Timestamp(at));
+        let got = claim.discount_on(won(subtotal), currency, (&ShowId::new(SHOW), &seller()), Timestamp(at));
         let expected = expected.map(won).map_err(|reason| Refusal::CouponNotUsable { reason });
         assert_eq!(got, expected, "{name}");
     }
@@ -80,9 +93,28 @@ proptest! {
         most in prop::option::of(0..1_000_000_u64),
     ) {
         for discount in [amount(value, None), percent(part, most, None)] {
-            let off = claim(discount, &[]).discount_on(won(subtotal), Currency::KRW, &ShowId::new(SHOW), Timestamp(0));
+            let off = claim(discount, &[]).discount_on(won(subtotal), Currency::KRW, (&ShowId::new(SHOW), &seller()), Timestamp(0));
             let off = off.expect("nothing is in its way");
             prop_assert!(won(subtotal).checked_sub(off).is_some());
         }
+    }
+}
+
+#[test]
+fn nobody_gives_away_what_somebody_else_sells() {
+    let other = AccountId::new("other");
+    let table = [
+        ("every show, one's own", claim(percent(100, None, None), &[]), seller(), Ok(won(50))),
+        (
+            "every show, another's",
+            claim(percent(100, None, None), &[]),
+            other.clone(),
+            Err(Refusal::CouponNotUsable { reason: "show" }),
+        ),
+        ("a named show, one's own", claim(percent(100, None, None), &[SHOW]), seller(), Ok(won(50))),
+        ("another's, which an admin named", claim(percent(100, None, None), &[SHOW]), other, Ok(won(50))),
+    ];
+    for (name, claim, of, expected) in table {
+        assert_eq!(claim.discount_on(won(50), usd(), (&ShowId::new(SHOW), &of), Timestamp(0)), expected, "{name}");
     }
 }

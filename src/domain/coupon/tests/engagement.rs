@@ -121,7 +121,7 @@ fn only_its_order_has_a_claim() {
     let claim = |story: Story<'_, Coupon>, by: &str| story.state.claim(&task("ann1"), &order(by));
     let until = Timestamp(100).plus(limits::COUPON_CLAIM);
     let discount = create(2, 1).discount;
-    let expected = Claim { task_id: task("ann1"), discount, shows: Vec::new(), until };
+    let expected = Claim { task_id: task("ann1"), discount, owner: AccountId::new("seller"), shows: Vec::new(), until };
     assert_eq!(claim(ann(), "a"), None);
     assert_eq!(claim(reserved(), "a"), Some(expected.clone()));
     assert_eq!(claim(reserved(), "b"), None);

@@ -29,7 +29,8 @@ fn with_coupon(terms: &Terms) -> Story<'_, Order> {
     if let Command::Place(place) = &mut command {
         let discount = Discount::Amount { value: won(33), currency: Currency::KRW, min_amount: None };
         let until = Timestamp(9_000);
-        place.coupon = Some(Claim { task_id: TaskId::new("task"), discount, shows: Vec::new(), until });
+        let owner = AccountId::new("seller");
+        place.coupon = Some(Claim { task_id: TaskId::new("task"), discount, owner, shows: Vec::new(), until });
     }
     story().beside(terms).at(1500).after(&command).slept()
 }

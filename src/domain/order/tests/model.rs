@@ -121,7 +121,8 @@ impl<'a> World<'a> {
         {
             let discount = Discount::Amount { value, currency: Currency::KRW, min_amount: None };
             let until = Timestamp(1_000_000);
-            place.coupon = Some(Claim { task_id: TaskId::new("task"), discount, shows: Vec::new(), until });
+            let owner = AccountId::new("seller");
+            place.coupon = Some(Claim { task_id: TaskId::new("task"), discount, owner, shows: Vec::new(), until });
         }
         world.ask("ann", Authority::Own, &command);
         assert_eq!(world.order.version.0, 1, "it was placed");
