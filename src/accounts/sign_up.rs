@@ -69,25 +69,35 @@ impl Accounts {
         let expected = Code::new(self.keyed(id.as_str(), code.as_str()), now);
         let waiting = Waiting { password: hash, code: expected, taken: taken.is_some(), asked: proof };
         let mailed = self.may_mail(&email).await?;
+        let others = !self.waiting_for(&email, 1).await?.is_empty();
         let document = Document {
-            // Without a mail nobody knows the code. So nobody can bury somebody's sign-up under a thousand others.
+            // Without a mail nobody knows the code, and the request is all that is worth keeping. So nobody can bury
+            // somebody's sign-up under a thousand others, and an erasure finds all that hold a person.
             family: mailed.then(|| self.alias(&email)),
-            sealed: Some(self.seal_person(&id, &person)?),
+            sealed: mailed.then(|| self.seal_person(&id, &person)).transpose()?,
             expires_at: Some(now.plus(limits::SIGN_UP_TIME)),
             ..Document::new(Kind::SignUp, id.as_str(), written(&waiting)?)
         };
-        // Of two twins the first sends the mail.
-        let first = self.0.cabinet.put(document, None).await? == Put::Done;
-        if first && mailed {
+        if self.0.cabinet.put(document, None).await? != Put::Done {
+            // A twin was faster, and sends the mail.
+            let same = self.signed_up_before(&id, proof, asked).await? == Some(true);
+            return same.then_some((id, true)).ok_or_else(|| Denied::KeyReused.into());
+        }
+        if mailed {
             let letter = match taken {
-                None => letters::verify(&email, &code),
+                None => letters::verify(&email, &code, others),
                 Some(_) => letters::taken(&email),
             };
             // A full queue is counted there; whoever waits in vain asks again.
             let _taken = self.0.post.send(letter);
         }
         self.trail("signed-up").of(&id).from(asked.from).noted().await;
-        Ok((id, !first))
+        Ok((id, false))
+    }
+
+    /// The sign-ups with that address that wait.
+    async fn waiting_for(&self, email: &Email, most: usize) -> Result<Vec<Stored>, Fault> {
+        self.0.cabinet.family(Kind::SignUp, &self.alias(email), "", most).await
     }
 
     /// Is it known, and the same? Looking is counted: whoever knows somebody's key must not find the password by trying
@@ -125,7 +135,7 @@ impl Accounts {
             return self.wrong_code(text, false, asked).await;
         };
         let alias = self.alias(&email);
-        let waiting = self.0.cabinet.family(Kind::SignUp, &alias, "", limits::SIGN_UPS_PER_ADDRESS).await?;
+        let waiting = self.waiting_for(&email, limits::SIGN_UPS_PER_ADDRESS).await?;
         let mut tried = false;
         for stored in &waiting {
             match self.accept(stored, &alias, &code).await? {

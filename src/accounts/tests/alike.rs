@@ -109,6 +109,8 @@ async fn strangers_cannot_bury_a_sign_up() {
         100,
     );
     assert_eq!(family.await.expect("an answer").len(), 1, "only what was mailed is looked through");
+    let sealed = watched.cabinet.content.lock().documents.values().filter(|one| one.document.sealed.is_some()).count();
+    assert_eq!(sealed, 2, "Kim, and that one: of the others nothing personal is kept");
     let code = watched.scene.inbox.code(LEE, 1).await;
     accounts.verify(LEE.into(), code, Asked::default()).await.expect("verified");
 }
