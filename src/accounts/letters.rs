@@ -13,12 +13,20 @@ fn minutes() -> u64 {
     limits::MAIL_CODE_TIME.as_secs() / 60
 }
 
-/// Somebody signed up with this address.
-pub(super) fn verify(to: &Email, nickname: &str, code: &MailCode) -> Mail {
+/// Somebody signed up with this address; `others`: not the first one. Nothing that they say of themselves is in it: that
+/// would be a way to send strangers whatever one likes.
+pub(super) fn verify(to: &Email, code: &MailCode, others: bool) -> Mail {
+    // Whoever shows the code of somebody else's sign-up would get an account with somebody else's password.
+    let warning = if others {
+        "\nThere was another sign-up with this address before. Take the code of the mail that came when you signed up, and \
+         no other.\n"
+    } else {
+        ""
+    };
     let text = format!(
-        "Somebody signed up with this address, calling themselves {nickname}.\n\n\
+        "Somebody signed up with this address.\n\n\
          If that was you, this code completes it within {} minutes:\n\n    {}\n\n\
-         If it was not, do nothing: without the code there is no account.\n",
+         If it was not, do nothing: without the code there is no account.\n{warning}",
         minutes(),
         code.as_str()
     );

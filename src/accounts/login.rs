@@ -1,22 +1,23 @@
 //! Who may come in? Password, second factor, and a session with its first tokens.
 //!
 //! An unknown person, a wrong password and a locked account get the same answer after the same work. A try is counted
-//! before it is judged, so that many at once are not each the first.
+//! before it is judged, so that many at once are not each the first; what concerns real accounts alone is written when
+//! the answer is on its way.
+//!
+//! A session is looked at once more after it was written: whatever ends sessions has either seen it, or is seen here.
 
+use super::counting::Counted;
 use super::record::{Factor, Person, Purpose, Record, Shown};
 use super::session::Session;
 use super::shelf::{Kept, Ruled, read, written};
 use super::store::{Document, Kind, Put};
-use super::throttle::Failures;
 use super::{AccountError, Accounts, Asked, Denied};
-use crate::addresses::neighbourhood;
 use crate::auth::password::outdated;
 use crate::auth::totp::recovery_code;
-use crate::auth::{Email, Password, Principal, Role, TotpSeed};
+use crate::auth::{Password, Principal, TotpSeed};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CredentialId, Hash16};
 use crate::limits;
-use crate::timestamp::Timestamp;
 
 pub struct Login {
     pub email: String,
@@ -43,14 +44,17 @@ impl Accounts {
         let command = asked.command.unwrap_or_else(|| self.0.entropy.hash16());
         let session = format!("se_{command}");
         let begun_by = self.keyed("login", &asked.body.to_string());
-        if asked.command.is_some()
-            && let Some(signed_in) = self.came_in_before(&session, begun_by).await?
-        {
-            return Ok(signed_in);
-        }
         self.check_address(asked).await?;
         let (name, email) = self.name_of(&login.email);
         let waits = self.count_failure(&name).await?;
+        // Counted like any try: whoever knows somebody's key must not find the password by trying which body is the same.
+        if asked.command.is_some()
+            && !waits.is_locked()
+            && let Some(signed_in) = self.came_in_before(&session, begun_by, asked).await?
+        {
+            self.forget_failure(&name).await?;
+            return Ok(signed_in);
+        }
         let kept = match &email {
             Some(email) => self.account_of(email).await?,
             None => None,
@@ -77,7 +81,7 @@ impl Accounts {
         }
         self.forget_failure(&name).await?;
         self.renew_hash(&kept, &login.password).await?;
-        let signed_in = self.open_session(&session, &kept.id, &kept.record, begun_by).await?;
+        let signed_in = self.open_session(&session, &kept, begun_by, asked).await?;
         self.trail("signed-in").of(&kept.id).from(asked.from).noted().await;
         Ok(signed_in)
     }
@@ -90,67 +94,23 @@ impl Accounts {
         self.0.passwords.verify(&password, phc).await
     }
 
-    /// The name under which failures of that address are counted, whether or not it is one.
-    pub(super) fn name_of(&self, text: &str) -> (String, Option<Email>) {
-        let email = Email::parse(text);
-        let name = email.as_ref().map_or_else(|| self.keyed("no-email", text).to_string(), |email| self.alias(email));
-        (format!("login:{name}"), email)
-    }
-
-    fn origin_key(&self, asked: Asked) -> Option<String> {
-        let from = asked.from.map(neighbourhood)?;
-        Some(format!("from:{}", self.keyed("origin", &from.to_string())))
-    }
-
-    /// Too many failures from there?
-    pub(super) async fn check_address(&self, asked: Asked) -> Result<(), AccountError> {
-        let Some(key) = self.origin_key(asked) else { return Ok(()) };
-        let stored = self.0.cabinet.get(Kind::Throttle, &key).await?;
-        let failures: Failures = stored.as_ref().map(read).transpose()?.unwrap_or_default();
-        let now = self.now();
-        match failures.waits(now) {
-            Some(until) => Err(Denied::TooManyFailures { wait: until.since(now) }.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Counts one before it is known whether it is one.
-    async fn count_failure(&self, name: &str) -> Result<Counted, Fault> {
-        let now = self.now();
-        let count = |failures: Failures| match failures.waits(now) {
-            Some(_) => (Counted::Locked, None),
-            None => {
-                let next = failures.one_more(now);
-                let forgotten_at = next.forgotten_at();
-                (Counted::Open { told: next.is_told() }, Some((next, forgotten_at)))
-            }
-        };
-        self.small(Kind::Throttle, name, count).await
-    }
-
-    async fn forget_failure(&self, name: &str) -> Result<(), Fault> {
-        self.0.cabinet.remove(Kind::Throttle, name).await
-    }
-
-    /// Also counts it for the network address.
-    pub(super) async fn count_origin(&self, asked: Asked) -> Result<(), Fault> {
-        let Some(key) = self.origin_key(asked) else { return Ok(()) };
-        let now = self.now();
-        let count = |failures: Failures| {
-            let next = failures.one_more(now);
-            let forgotten_at = next.forgotten_at();
-            ((), Some((next, forgotten_at)))
-        };
-        self.small(Kind::Throttle, &key, count).await
-    }
-
-    async fn failed(&self, kept: Option<&Kept>, counted: &Counted, asked: Asked) -> Result<AccountError, Fault> {
+    /// Nobody waits for what is written of a real account only: the time would tell that it is one. What was not even
+    /// counted is not written down either.
+    pub(super) async fn failed(
+        &self,
+        kept: Option<&Kept>,
+        counted: &Counted,
+        asked: Asked,
+    ) -> Result<AccountError, Fault> {
         self.count_origin(asked).await?;
-        if let Some(kept) = kept {
-            self.trail("sign-in-failed").of(&kept.id).from(asked.from).noted().await;
-            if let (Counted::Open { told: true }, Some(person)) = (counted, &kept.person) {
-                self.mail_in_peace(&kept.id, person).await;
-            }
+        if let (Some(kept), Counted::Open { told }) = (kept, *counted) {
+            let (this, id, person) = (self.clone(), kept.id.clone(), kept.person.clone());
+            self.0.tracker.spawn(async move {
+                this.trail("sign-in-failed").of(&id).from(asked.from).noted().await;
+                if let Some(person) = person.filter(|_| told) {
+                    this.mail_in_peace(&id, &person).await;
+                }
+            });
         }
         Ok(Denied::InvalidCredentials.into())
     }
@@ -167,7 +127,7 @@ impl Accounts {
         if let Some(kept) = self.account(id).await?
             && let (Some(factor), Some(person)) = (kept.record.factor(), &kept.person)
             && factor.wrong == limits::TOTP_TRIES
-            && !kept.record.codes.contains_key(&Purpose::Unlock)
+            && !kept.record.codes.get(&Purpose::Unlock).is_some_and(|code| code.is_open(self.now()))
         {
             self.mail_in_peace(id, person).await;
         }
@@ -209,19 +169,20 @@ impl Accounts {
     async fn open_session(
         &self,
         key: &str,
-        id: &AccountId,
-        record: &Record,
+        judged: &Kept,
         begun_by: Hash16,
+        asked: Asked,
     ) -> Result<SignedIn, AccountError> {
-        let now = self.now();
+        let (now, id) = (self.now(), &judged.id);
         let session = Session {
             account: id.as_str().to_owned(),
             created_at: now,
-            proven: record.factor().is_some(),
+            proven: judged.record.factor().is_some(),
             number: 0,
             turned_at: now,
             turned_by: None,
             begun_by,
+            epoch: judged.record.epoch,
             ended: false,
         };
         let document = Document {
@@ -229,17 +190,44 @@ impl Accounts {
             expires_at: Some(session.expires_at()),
             ..Document::new(Kind::Session, key, written(&session)?)
         };
-        if self.0.cabinet.put(document, None).await? == Put::Done {
-            return Ok(self.tokens(key, &session, record.role, false)?);
+        if self.0.cabinet.put(document, None).await? == Put::Conflict {
+            // A twin of this request was faster.
+            return self.came_in_before(key, begun_by, asked).await?.ok_or_else(|| Denied::KeyReused.into());
         }
-        // A twin of this request was faster.
-        self.came_in_before(key, begun_by).await?.ok_or_else(|| Denied::KeyReused.into())
+        self.end_beyond(id, key).await?;
+        let record = self.account(id).await?.map(|kept| kept.record);
+        match record.filter(|now| now.keeps(key, session.epoch) && now.factor().is_some() == session.proven) {
+            Some(record) => Ok(self.tokens(key, &session, &record, false)?),
+            // What was judged, the password or the factor, is not what counts any more.
+            None => {
+                self.end(key).await?;
+                Err(Denied::InvalidCredentials.into())
+            }
+        }
     }
 
-    async fn came_in_before(&self, key: &str, begun_by: Hash16) -> Result<Option<SignedIn>, AccountError> {
+    /// Ends the oldest sessions, but not `own`, of whoever has too many.
+    async fn end_beyond(&self, id: &AccountId, own: &str) -> Result<(), Fault> {
+        let mut live = self.live_sessions(id).await?;
+        live.retain(|(key, _)| key != own);
+        live.sort_by_key(|(_, session)| session.turned_at);
+        let beyond = (live.len() + 1).saturating_sub(limits::SESSIONS_PER_ACCOUNT);
+        for (key, _) in live.into_iter().take(beyond) {
+            self.end(&key).await?;
+        }
+        Ok(())
+    }
+
+    async fn came_in_before(
+        &self,
+        key: &str,
+        begun_by: Hash16,
+        asked: Asked,
+    ) -> Result<Option<SignedIn>, AccountError> {
         let Some(stored) = self.0.cabinet.get(Kind::Session, key).await? else { return Ok(None) };
         let session: Session = read(&stored)?;
         if session.begun_by != begun_by {
+            self.count_origin(asked).await?;
             return Err(Denied::KeyReused.into());
         }
         if session.number > 0 || session.ended || self.now() >= session.created_at.plus(limits::ACCESS_TIME) {
@@ -247,18 +235,26 @@ impl Accounts {
             return Err(Denied::InvalidCredentials.into());
         }
         let account = self.account(&AccountId::new(session.account.as_str())).await?;
-        let account = account.ok_or(Denied::InvalidCredentials)?;
-        Ok(Some(self.tokens(key, &session, account.record.role, true)?))
+        let record = account.map(|kept| kept.record).filter(|record| record.keeps(key, session.epoch));
+        let record = record.ok_or(Denied::InvalidCredentials)?;
+        Ok(Some(self.tokens(key, &session, &record, true)?))
     }
 
-    /// The tokens of a session as it stands: the same each time.
-    pub(super) fn tokens(&self, key: &str, session: &Session, role: Role, replayed: bool) -> Result<SignedIn, Fault> {
+    /// The tokens of a session as it stands: the same each time. A factor that was given up since it was shown proves
+    /// nothing.
+    pub(super) fn tokens(
+        &self,
+        key: &str,
+        session: &Session,
+        record: &Record,
+        replayed: bool,
+    ) -> Result<SignedIn, Fault> {
         let principal = Principal {
             account: AccountId::new(session.account.as_str()),
-            role,
+            role: record.role,
             store: None,
             session: Some(CredentialId::new(key)),
-            proven: session.proven,
+            proven: session.proven && record.factor().is_some(),
             issued: session.turned_at,
         };
         let access = self.0.signer.for_session(&principal, limits::ACCESS_TIME, session.turned_at);
@@ -268,22 +264,5 @@ impl Accounts {
 
     pub(super) fn refresh_token(&self, key: &str, number: u64) -> String {
         format!("{key}.{number}.{}", self.keyed("refresh", &format!("{key}.{number}")))
-    }
-
-    /// Is a time before which everything of this account has ended after the session's beginning?
-    pub(super) fn signed_out(record: &Record, since: Timestamp) -> bool {
-        record.erased_at.is_some() || record.signed_out_at.is_some_and(|at| since <= at)
-    }
-}
-
-/// What counting a try came to.
-enum Counted {
-    Open { told: bool },
-    Locked,
-}
-
-impl Counted {
-    fn is_locked(&self) -> bool {
-        matches!(self, Self::Locked)
     }
 }

@@ -11,6 +11,8 @@ pub mod session;
 pub mod store;
 pub mod throttle;
 
+mod codes;
+mod counting;
 mod denied;
 mod letters;
 mod login;

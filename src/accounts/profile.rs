@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::denied::Found;
-use super::shelf::Ruled;
+use super::shelf::{Kept, Ruled};
 use super::store::Kind;
 use super::{AccountError, Accounts, Asked, Denied};
 use crate::auth::email::{nickname, phone};
 use crate::auth::{Email, Role};
+use crate::fault::Fault;
 use crate::ids::AccountId;
 use crate::limits;
 use crate::timestamp::Timestamp;
@@ -69,7 +70,13 @@ impl Accounts {
         .await
     }
 
-    pub async fn change_profile(&self, who: AccountId, change: Change) -> Result<Profile, AccountError> {
+    /// `true`: this request came before; then the profile is as it is now.
+    pub async fn change_profile(
+        &self,
+        who: AccountId,
+        change: Change,
+        asked: Asked,
+    ) -> Result<(Profile, bool), AccountError> {
         let mut found = Found::default();
         let called = change.nickname.map(|text| found.take("/nickname", nickname(&text), limits::NICKNAME_RULE));
         let number = change.phone.map(|text| match text {
@@ -83,54 +90,82 @@ impl Accounts {
         let this = self.clone();
         self.apart(|accounts| async move {
             let now = accounts.now();
-            accounts
-                .change(&who, |kept| {
-                    let Some(person) = &mut kept.person else { return Err(Denied::NotFound) };
-                    if let Some(called) = &called {
-                        person.nickname.clone_from(called);
-                    }
-                    if let Some(number) = &number {
-                        person.phone.clone_from(number);
-                    }
-                    match change.marketing {
-                        Some(true) => kept.record.marketing_since = kept.record.marketing_since.or(Some(now)),
-                        Some(false) => kept.record.marketing_since = None,
-                        None => {}
-                    }
-                    Ok(Ruled((), true))
-                })
-                .await?;
-            this.profile(who).await?.ok_or_else(|| Denied::NotFound.into())
+            let rule = |kept: &mut Kept| {
+                let Some(person) = &mut kept.person else { return Err(Denied::NotFound) };
+                if let Some(called) = &called {
+                    person.nickname.clone_from(called);
+                }
+                if let Some(number) = &number {
+                    person.phone.clone_from(number);
+                }
+                match change.marketing {
+                    Some(true) => kept.record.marketing_since = kept.record.marketing_since.or(Some(now)),
+                    Some(false) => kept.record.marketing_since = None,
+                    None => {}
+                }
+                Ok(())
+            };
+            let replayed = accounts.change_once(&who, asked, rule).await?;
+            let profile = this.profile(who).await?.ok_or(Denied::NotFound)?;
+            Ok((profile, replayed))
         })
         .await
     }
 
     /// Forgets the person. What the account did stays in the log under its id, which leads to nobody any more.
+    ///
+    /// What can only be found by the person's address goes first: whoever was interrupted there still has an account, and
+    /// asks again. Then the person, and then what the id finds, which is done again by whoever asks again.
     pub async fn erase(&self, who: AccountId, asked: Asked) -> Result<(), AccountError> {
         self.apart(|this| async move {
             let Some(kept) = this.account(&who).await? else { return Err(Denied::NotFound.into()) };
-            let Some(person) = kept.person else { return Ok(()) };
-            let now = this.now();
-            this.change(&who, |kept| {
-                kept.record = kept.record.erased(now);
-                kept.person = None;
-                Ok(Ruled((), true))
-            })
-            .await?;
-            this.end_others(&who, None).await?;
-            this.0.cabinet.remove(Kind::Application, who.as_str()).await?;
-            if let Some(email) = Email::parse(&person.email) {
-                let alias = this.alias(&email);
-                for stored in this.0.cabinet.family(Kind::SignUp, &alias, "", limits::LIST_MAX).await? {
-                    this.0.cabinet.remove(Kind::SignUp, &stored.document.key).await?;
-                }
-                for key in [format!("login:{alias}"), format!("mail:{alias}")] {
-                    this.0.cabinet.remove(Kind::Throttle, &key).await?;
-                }
+            let mut erased = false;
+            if let Some(person) = kept.person {
+                this.forget_address(&person.email).await?;
+                erased = this.erase_person(&who).await?;
             }
-            this.trail("erased").of(&who).from(asked.from).noted().await;
+            this.0.cabinet.remove(Kind::Application, who.as_str()).await?;
+            this.revoke(who.as_str()).await?;
+            this.end_stale(&who).await?;
+            if erased {
+                this.trail("erased").of(&who).from(asked.from).noted().await;
+            }
             Ok(())
         })
         .await
+    }
+
+    /// `false`: a twin of this request was faster.
+    async fn erase_person(&self, who: &AccountId) -> Result<bool, AccountError> {
+        let now = self.now();
+        let rule = |kept: &mut Kept| {
+            kept.record = kept.record.erased(now);
+            kept.person = None;
+            Ok(Ruled(true, true))
+        };
+        match self.change(who, rule).await {
+            Err(AccountError::Denied(Denied::NotFound)) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Sign-ups and counts that are kept under the address.
+    async fn forget_address(&self, email: &str) -> Result<(), Fault> {
+        if let Some(email) = Email::parse(email) {
+            let alias = self.alias(&email);
+            loop {
+                let waiting = self.0.cabinet.family(Kind::SignUp, &alias, "", limits::LIST_MAX).await?;
+                if waiting.is_empty() {
+                    break;
+                }
+                for stored in waiting {
+                    self.0.cabinet.remove(Kind::SignUp, &stored.document.key).await?;
+                }
+            }
+            for key in [format!("login:{alias}"), format!("code:login:{alias}"), format!("mail:{alias}")] {
+                self.0.cabinet.remove(Kind::Throttle, &key).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Denied;
 use crate::auth::Role;
-use crate::ids::Hash16;
+use crate::ids::{CredentialId, Hash16};
 use crate::limits;
 use crate::timestamp::Timestamp;
 
@@ -67,9 +67,17 @@ pub struct Factor {
     pub wrong: u32,
     /// Keyed hashes of the recovery codes that were not used yet.
     pub recovery: Vec<Hash16>,
+    /// The command that confirmed it, which may hear its answer again.
+    pub confirmed_by: Option<Hash16>,
 }
 
 impl Factor {
+    /// A seed that was just handed out.
+    #[must_use]
+    pub fn handed_out() -> Self {
+        Self { confirmed: false, step: 0, wrong: 0, recovery: Vec::new(), confirmed_by: None }
+    }
+
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.wrong >= limits::TOTP_TRIES
@@ -86,6 +94,15 @@ pub enum Shown {
     Wrong,
 }
 
+/// A command that was done, known again by whoever did not get the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {
+    pub command: Hash16,
+    /// A keyed hash: bodies may hold passwords.
+    pub body: Hash16,
+}
+
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -93,8 +110,11 @@ pub struct Record {
     pub created_at: Timestamp,
     /// In PHC format; `None` after the erasure.
     pub password: Option<String>,
-    /// Sessions from before that have ended.
-    pub signed_out_at: Option<Timestamp>,
+    /// Counts what ends sessions: those that began under an earlier number are over. A number and not a time, because
+    /// nodes disagree about times.
+    pub epoch: u32,
+    /// The one session that the latest such change has spared.
+    pub spared: Option<String>,
     /// Consent to marketing, since when.
     pub marketing_since: Option<Timestamp>,
     pub applied_at: Option<Timestamp>,
@@ -102,8 +122,10 @@ pub struct Record {
     pub codes: BTreeMap<Purpose, Code>,
     /// Who showed the mail address to be theirs with which code, for whoever did not get the answer.
     pub verified_with: Option<Hash16>,
-    /// Commands that were done, latest last, for whoever did not get the answer.
-    pub done: Vec<Hash16>,
+    /// A keyed hash of the request that signed up.
+    pub begun_by: Hash16,
+    /// Commands that were done, latest last.
+    pub done: Vec<Done>,
     pub erased_at: Option<Timestamp>,
 }
 
@@ -122,12 +144,14 @@ impl Record {
             role: Role::Member,
             created_at: now,
             password: Some(password),
-            signed_out_at: None,
+            epoch: 0,
+            spared: None,
             marketing_since: None,
             applied_at: None,
             factor: None,
             codes: BTreeMap::new(),
             verified_with: Some(verified_with),
+            begun_by: Hash16::default(),
             done: Vec::new(),
             erased_at: None,
         }
@@ -139,27 +163,56 @@ impl Record {
         self.factor.as_ref().filter(|factor| factor.confirmed)
     }
 
-    /// Notes that `command` was done; `true`: it had been before.
-    pub fn repeats(&mut self, command: Option<Hash16>) -> bool {
-        let Some(command) = command else { return false };
-        if self.done.contains(&command) {
-            return true;
+    /// Was this very command done before? One of its name with another body is refused.
+    pub fn repeats(&self, command: Option<Done>) -> Result<bool, Denied> {
+        let known = command.and_then(|new| self.done.iter().find(|done| done.command == new.command).zip(Some(new)));
+        match known {
+            None => Ok(false),
+            Some((done, new)) if done.body == new.body => Ok(true),
+            Some(_) => Err(Denied::KeyReused),
         }
-        self.done.push(command);
-        let beyond = self.done.len().saturating_sub(limits::ACCOUNT_COMMANDS);
-        self.done.drain(..beyond);
-        false
     }
 
-    /// Takes the code for `purpose` out of the record, if this is it. Counts a try that was wrong.
-    pub fn redeem(&mut self, purpose: Purpose, hash: Hash16, now: Timestamp) -> Result<(), Denied> {
+    /// Does an application to become a seller wait?
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.role == Role::Member && self.applied_at.is_some()
+    }
+
+    /// Notes that `command` was done.
+    pub fn remember(&mut self, command: Option<Done>) {
+        self.done.extend(command);
+        let beyond = self.done.len().saturating_sub(limits::ACCOUNT_COMMANDS);
+        self.done.drain(..beyond);
+    }
+
+    /// From now on all sessions are over but `spared`.
+    pub fn sign_out(&mut self, spared: Option<&CredentialId>) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.spared = spared.map(CredentialId::to_string);
+    }
+
+    /// Does the session of that name, which began under that number, go on?
+    #[must_use]
+    pub fn keeps(&self, session: &str, epoch: u32) -> bool {
+        self.erased_at.is_none() && (epoch == self.epoch || self.spared.as_deref() == Some(session))
+    }
+
+    /// Is this the code for `purpose`? Counts a try that was wrong.
+    pub fn fits(&mut self, purpose: Purpose, hash: Hash16, now: Timestamp) -> Result<(), Denied> {
         let Some(code) = self.codes.get_mut(&purpose) else { return Err(Denied::CodeInvalid) };
         if code.is_open(now) && code.hash == hash {
-            self.codes.remove(&purpose);
             return Ok(());
         }
         code.tries = code.tries.saturating_add(1);
         Err(Denied::CodeInvalid)
+    }
+
+    /// Takes the code for `purpose` out of the record, if this is it.
+    pub fn redeem(&mut self, purpose: Purpose, hash: Hash16, now: Timestamp) -> Result<(), Denied> {
+        self.fits(purpose, hash, now)?;
+        self.codes.remove(&purpose);
+        Ok(())
     }
 
     /// Accepts what was shown as a second factor, each step and each recovery code once.
@@ -183,14 +236,21 @@ impl Record {
         if fits { Ok(()) } else { Err(Denied::InvalidCredentials) }
     }
 
-    /// Confirms the seed that was handed out.
-    pub fn confirm(&mut self, step: Option<u64>, recovery: Vec<Hash16>) -> Result<(), Denied> {
+    /// Confirms the seed that was handed out. After too many wrong codes that one is good no more: a stolen session must
+    /// not find the code by trying, and lock its owner out.
+    pub fn confirm(&mut self, step: Option<u64>, recovery: Vec<Hash16>, by: Option<Hash16>) -> Result<(), Denied> {
         let factor = self.factor.as_mut().ok_or(Denied::NotEnrolled)?;
         if factor.confirmed {
             return Err(Denied::AlreadyEnrolled);
         }
-        let step = step.filter(|step| *step > factor.step).ok_or(Denied::CodeInvalid)?;
-        *factor = Factor { confirmed: true, step, wrong: 0, recovery };
+        let Some(step) = step else {
+            factor.wrong += 1;
+            if factor.is_locked() {
+                self.factor = None;
+            }
+            return Err(Denied::CodeInvalid);
+        };
+        *factor = Factor { confirmed: true, step, wrong: 0, recovery, confirmed_by: by };
         Ok(())
     }
 
@@ -201,12 +261,14 @@ impl Record {
             role: self.role,
             created_at: self.created_at,
             password: None,
-            signed_out_at: Some(now),
+            epoch: self.epoch.saturating_add(1),
+            spared: None,
             marketing_since: None,
             applied_at: None,
             factor: None,
             codes: BTreeMap::new(),
             verified_with: None,
+            begun_by: Hash16::default(),
             done: Vec::new(),
             erased_at: Some(now),
         }
@@ -279,11 +341,11 @@ mod tests {
     fn a_step_is_accepted_once_and_five_wrong_codes_lock() {
         let mut record = record();
         assert!(record.prove(Shown::Wrong).is_ok(), "no second factor, nothing to prove");
-        record.factor = Some(Factor { confirmed: false, step: 0, wrong: 0, recovery: vec![] });
+        record.factor = Some(Factor::handed_out());
         assert!(record.prove(Shown::Wrong).is_ok(), "not before it is confirmed");
-        assert_eq!(record.confirm(None, vec![]), Err(Denied::CodeInvalid));
-        assert_eq!(record.confirm(Some(100), vec![hash(1), hash(2)]), Ok(()));
-        assert_eq!(record.confirm(Some(101), vec![]), Err(Denied::AlreadyEnrolled));
+        assert_eq!(record.confirm(None, vec![], None), Err(Denied::CodeInvalid));
+        assert_eq!(record.confirm(Some(100), vec![hash(1), hash(2)], None), Ok(()));
+        assert_eq!(record.confirm(Some(101), vec![], None), Err(Denied::AlreadyEnrolled));
         let no = Err(Denied::InvalidCredentials);
         let table = [
             ("the step of the confirmation", Shown::Step(100), no.clone()),
@@ -306,23 +368,51 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_known_again_for_a_while() {
+    fn a_seed_is_confirmed_by_its_code_and_not_by_trying() {
         let mut record = record();
-        assert!(!record.repeats(None));
-        assert!(!record.repeats(Some(hash(1))));
-        assert!(record.repeats(Some(hash(1))));
-        for number in 2..2 + u8::try_from(limits::ACCOUNT_COMMANDS).expect("few") {
-            assert!(!record.repeats(Some(hash(number))));
+        assert_eq!(record.confirm(Some(9), vec![], None), Err(Denied::NotEnrolled));
+        record.factor = Some(Factor::handed_out());
+        for _ in 0..limits::TOTP_TRIES {
+            assert_eq!(record.confirm(None, vec![], None), Err(Denied::CodeInvalid));
         }
-        assert!(!record.repeats(Some(hash(1))), "long ago");
-        assert!(record.done.len() <= limits::ACCOUNT_COMMANDS);
+        assert_eq!(record.confirm(Some(9), vec![], None), Err(Denied::NotEnrolled), "the right one comes too late");
+    }
+
+    #[test]
+    fn a_command_is_known_again_for_a_while_and_only_with_its_body() {
+        let mut record = record();
+        let done = |command, body| Some(Done { command: hash(command), body: hash(body) });
+        assert_eq!(record.repeats(None), Ok(false));
+        assert_eq!(record.repeats(done(1, 1)), Ok(false));
+        record.remember(done(1, 1));
+        record.remember(None);
+        assert_eq!(record.repeats(done(1, 1)), Ok(true));
+        assert_eq!(record.repeats(done(1, 2)), Err(Denied::KeyReused));
+        for number in 2..2 + u8::try_from(limits::ACCOUNT_COMMANDS).expect("few") {
+            record.remember(done(number, 1));
+        }
+        assert_eq!(record.repeats(done(1, 1)), Ok(false), "long ago");
+        assert_eq!(record.done.len(), limits::ACCOUNT_COMMANDS);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_epoch_unless_it_was_spared() {
+        let mut record = record();
+        assert!(record.keeps("se_1", 0) && !record.keeps("se_1", 7));
+        record.sign_out(Some(&CredentialId::new("se_1")));
+        assert!(record.keeps("se_1", 0) && !record.keeps("se_2", 0) && record.keeps("se_3", 1));
+        record.sign_out(Some(&CredentialId::new("se_3")));
+        assert!(!record.keeps("se_1", 0) && record.keeps("se_3", 1));
+        record.sign_out(None);
+        assert!(!record.keeps("se_3", 1) && record.keeps("se_4", 3));
+        assert!(!record.erased(NOW).keeps("se_4", 4), "nobody comes back from an erasure");
     }
 
     #[test]
     fn nothing_of_the_person_stays() {
         let mut record = record();
         record.codes.insert(Purpose::Reset, Code::new(hash(1), NOW));
-        record.factor = Some(Factor { confirmed: true, step: 1, wrong: 0, recovery: vec![hash(2)] });
+        record.factor = Some(Factor { confirmed: true, recovery: vec![hash(2)], ..Factor::handed_out() });
         let erased = record.erased(NOW);
         let text = serde_json::to_string(&erased).expect("JSON");
         assert!(!text.contains("phc") && !text.contains("0101") && !text.contains("0202"), "{text}");

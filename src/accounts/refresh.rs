@@ -1,7 +1,7 @@
 //! How does a session go on, and how does it end?
 
 use super::session::{Session, Shown, Turn};
-use super::shelf::{Ruled, read, written};
+use super::shelf::{read, written};
 use super::store::{Document, Kind, Put};
 use super::{AccountError, Accounts, Asked, Denied, SignedIn};
 use crate::fault::Fault;
@@ -23,13 +23,14 @@ impl Accounts {
             let session: Session = read(&stored)?;
             let id = AccountId::new(session.account.as_str());
             let account = self.account(&id).await?.ok_or(Denied::RefreshInvalid)?;
-            if Self::signed_out(&account.record, session.created_at) {
+            let record = &account.record;
+            if !record.keeps(shown.session, session.epoch) {
                 return Err(Denied::RefreshInvalid.into());
             }
-            let role = account.record.role;
             match session.turn(shown.number, asked.command, self.now()) {
                 Turn::Over => return Err(Denied::RefreshInvalid.into()),
-                Turn::Again => return Ok(self.tokens(shown.session, &session, role, true)?),
+                Turn::KeyReused => return Err(Denied::KeyReused.into()),
+                Turn::Again => return Ok(self.tokens(shown.session, &session, record, true)?),
                 Turn::Reused => {
                     self.end(shown.session).await?;
                     self.trail("refresh-token-reused").of(&id).from(asked.from).noted().await;
@@ -42,7 +43,7 @@ impl Accounts {
                         ..stored.document.clone()
                     };
                     if self.0.cabinet.put(document, Some(stored.version)).await? == Put::Done {
-                        return Ok(self.tokens(shown.session, &next, role, false)?);
+                        return Ok(self.tokens(shown.session, &next, record, false)?);
                     }
                     // A twin was faster: then this is a second use, unless it is the same request.
                 }
@@ -69,55 +70,68 @@ impl Accounts {
         .await
     }
 
-    /// Ends all sessions of an account.
-    pub async fn logout_all(&self, id: AccountId, asked: Asked) -> Result<(), AccountError> {
+    /// Ends all sessions of an account. `true`: this request came before.
+    pub async fn logout_all(&self, id: AccountId, asked: Asked) -> Result<bool, AccountError> {
         self.apart(|this| async move {
-            this.sign_out(&id).await?;
-            this.trail("signed-out-everywhere").of(&id).from(asked.from).noted().await;
-            Ok(())
+            let rule = |kept: &mut super::shelf::Kept| {
+                kept.record.sign_out(None);
+                Ok(())
+            };
+            let replayed = this.change_once(&id, asked, rule).await?;
+            this.end_stale(&id).await?;
+            if !replayed {
+                this.trail("signed-out-everywhere").of(&id).from(asked.from).noted().await;
+            }
+            Ok(replayed)
         })
         .await
     }
 
-    pub(super) async fn sign_out(&self, id: &AccountId) -> Result<(), AccountError> {
-        let now = self.now();
-        self.change(id, |kept| {
-            kept.record.signed_out_at = Some(now);
-            Ok(Ruled((), true))
-        })
-        .await?;
-        self.end_others(id, None).await
+    /// Ends the sessions that the account does not keep any more. None of them could be refreshed; now also the tokens
+    /// that they have are dead. Doing so again changes nothing.
+    pub(super) async fn end_stale(&self, id: &AccountId) -> Result<(), Fault> {
+        let Some(kept) = self.account(id).await? else { return Ok(()) };
+        for (key, session) in self.live_sessions(id).await? {
+            if !kept.record.keeps(&key, session.epoch) {
+                self.end(&key).await?;
+            }
+        }
+        Ok(())
     }
 
-    /// All but one, which made the change that the others must not survive.
-    pub(super) async fn end_others(&self, id: &AccountId, own: Option<&str>) -> Result<(), AccountError> {
-        let mut after = String::new();
+    /// Those that have not ended, in the order of their names.
+    pub(super) async fn live_sessions(&self, id: &AccountId) -> Result<Vec<(String, Session)>, Fault> {
+        let (mut after, mut live) = (String::new(), Vec::new());
         loop {
             let page = self.0.cabinet.family(Kind::Session, id.as_str(), &after, limits::LIST_MAX).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(live) };
             after.clone_from(&last.document.key);
             for stored in page {
-                if own != Some(stored.document.key.as_str()) && !read::<Session>(&stored)?.ended {
-                    self.end(&stored.document.key).await?;
+                let session: Session = read(&stored)?;
+                if !session.ended {
+                    live.push((stored.document.key, session));
                 }
             }
         }
     }
 
-    /// The session is over, and so is what was signed for it.
+    /// The session is over, and so is what was signed for it: that first, since only what has not ended is looked at again
+    /// by whoever repeats this.
     pub(super) async fn end(&self, key: &str) -> Result<(), Fault> {
+        self.revoke(key).await?;
         for _ in 0..limits::ACCOUNT_TRIES {
             let Some(stored) = self.0.cabinet.get(Kind::Session, key).await? else { return Ok(()) };
             let session: Session = read(&stored)?;
             if session.ended {
-                break;
+                return Ok(());
             }
+            let expires_at = Some(self.now().plus(limits::SESSION_ENDED));
             let ended = Session { ended: true, ..session };
-            let document = Document { record: written(&ended)?, ..stored.document };
+            let document = Document { record: written(&ended)?, expires_at, ..stored.document };
             if self.0.cabinet.put(document, Some(stored.version)).await? == Put::Done {
-                break;
+                return Ok(());
             }
         }
-        self.revoke(key).await
+        Err(Fault::unavailable("a session is being changed by others"))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{Ruled, read, written};
+use super::shelf::{Kept, Ruled, read, written};
 use super::store::{Document, Kind, Put};
 use super::{AccountError, Accounts, Asked, Denied};
 use crate::auth::{Email, Role};
@@ -35,28 +35,36 @@ struct Waiting {
 }
 
 impl Accounts {
-    /// Since when the application waits; applying again changes nothing.
-    pub async fn apply(&self, who: AccountId, asked: Asked) -> Result<Timestamp, AccountError> {
+    /// Since when the application waits; applying again changes nothing. `true`: this request came before.
+    pub async fn apply(&self, who: AccountId, asked: Asked) -> Result<(Timestamp, bool), AccountError> {
         self.apart(|this| async move {
-            let now = this.now();
-            let applied_at = this
-                .change(&who, |kept| {
-                    if kept.record.role != Role::Member {
-                        return Err(Denied::AlreadySeller);
-                    }
-                    let known = kept.record.applied_at;
-                    kept.record.applied_at = known.or(Some(now));
-                    Ok(Ruled(known.unwrap_or(now), known.is_none()))
-                })
-                .await?;
+            let (now, done) = (this.now(), this.done(asked));
+            let rule = |kept: &mut Kept| {
+                let known = kept.record.applied_at;
+                if let (Some(at), true) = (known, kept.record.repeats(done)?) {
+                    return Ok(Ruled((at, true), false));
+                }
+                if kept.record.role != Role::Member {
+                    return Err(Denied::AlreadySeller);
+                }
+                kept.record.applied_at = known.or(Some(now));
+                kept.record.remember(done);
+                Ok(Ruled((known.unwrap_or(now), false), known.is_none() || done.is_some()))
+            };
+            let (applied_at, replayed) = this.change(&who, rule).await?;
             let document = Document {
                 family: Some(SELLERS.to_owned()),
                 ..Document::new(Kind::Application, who.as_str(), written(&Waiting { applied_at })?)
             };
-            if this.0.cabinet.put(document, None).await? == Put::Done {
+            let new = this.0.cabinet.put(document, None).await? == Put::Done;
+            // Approved or erased meanwhile: whoever did it may have looked before this was there.
+            let waits = this.account(&who).await?.is_some_and(|kept| kept.person.is_some() && kept.record.waits());
+            if !waits {
+                this.0.cabinet.remove(Kind::Application, who.as_str()).await?;
+            } else if new {
                 this.trail("applied-as-seller").of(&who).from(asked.from).noted().await;
             }
-            Ok(applied_at)
+            Ok((applied_at, replayed))
         })
         .await
     }
@@ -77,42 +85,51 @@ impl Accounts {
         .await
     }
 
-    /// Makes a seller of somebody who applied; doing so again changes nothing.
-    pub async fn approve(&self, who: AccountId, by: AccountId, asked: Asked) -> Result<(), AccountError> {
+    /// Makes a seller of somebody who applied; doing so again changes nothing. `true`: this request came before.
+    pub async fn approve(&self, who: AccountId, by: AccountId, asked: Asked) -> Result<bool, AccountError> {
         self.apart(|this| async move {
-            let changed = this
-                .change(&who, |kept| match (kept.person.is_some(), kept.record.role, kept.record.applied_at) {
-                    (false, ..) => Err(Denied::NotFound),
-                    (true, Role::Seller, _) => Ok(Ruled(false, false)),
-                    (true, Role::Member, Some(_)) => {
-                        kept.record.role = Role::Seller;
-                        Ok(Ruled(true, true))
-                    }
-                    (true, ..) => Err(Denied::NotApplied),
-                })
-                .await?;
-            this.0.cabinet.remove(Kind::Application, who.as_str()).await?;
+            let done = this.done(asked);
+            let rule = |kept: &mut Kept| {
+                if kept.record.repeats(done)? {
+                    return Ok(Ruled((true, false), false));
+                }
+                let changed = match kept.record.role {
+                    Role::Seller => false,
+                    Role::Member if kept.record.waits() => true,
+                    _ => return Err(Denied::NotApplied),
+                };
+                kept.record.role = Role::Seller;
+                kept.record.remember(done);
+                Ok(Ruled((false, changed), changed || done.is_some()))
+            };
+            let outcome = this.change(&who, rule).await;
+            if matches!(outcome, Ok(_) | Err(AccountError::Denied(Denied::NotFound))) {
+                this.0.cabinet.remove(Kind::Application, who.as_str()).await?;
+            }
+            let (replayed, changed) = outcome?;
             if changed {
                 this.trail("approved-as-seller").of(&who).by(&by).from(asked.from).noted().await;
             }
-            Ok(())
+            Ok(replayed)
         })
         .await
     }
 
-    /// Gives an account another role, as operators do. Tokens that say the old one are good no more.
+    /// Gives an account another role, as operators do. Tokens that say the old one are good no more, and an application
+    /// of before is over.
     pub async fn set_role(&self, email: String, role: Role) -> Result<AccountId, AccountError> {
         self.apart(|this| async move {
             let email = Email::parse(&email).ok_or(Denied::NotFound)?;
-            let kept = this.account_of(&email).await?.ok_or(Denied::NotFound)?;
-            let id = kept.id;
-            this.change(&id, |kept| {
-                let changed = kept.record.role != role;
+            let id = this.account_of(&email).await?.ok_or(Denied::NotFound)?.id;
+            let rule = |kept: &mut Kept| {
                 kept.record.role = role;
-                Ok(Ruled((), changed))
-            })
-            .await?;
-            this.sign_out(&id).await?;
+                kept.record.applied_at = None;
+                kept.record.sign_out(None);
+                Ok(Ruled((), true))
+            };
+            this.change(&id, rule).await?;
+            this.0.cabinet.remove(Kind::Application, id.as_str()).await?;
+            this.end_stale(&id).await?;
             this.trail("role-set").of(&id).detail(role.as_str()).noted().await;
             Ok(id)
         })

@@ -27,6 +27,8 @@ pub struct Session {
     pub turned_by: Option<Hash16>,
     /// A keyed hash of the request that began it.
     pub begun_by: Hash16,
+    /// The account's number of that time (`Record::epoch`).
+    pub epoch: u32,
     pub ended: bool,
 }
 
@@ -53,6 +55,9 @@ pub enum Turn {
     Again,
     /// An older one was shown: somebody else has the newer one.
     Reused,
+    /// A new one under the key of the last time: keys name one request. Otherwise a thief who knows the key that a client
+    /// uses for all of them could be taken for its repetition.
+    KeyReused,
     /// Over, or too old.
     Over,
 }
@@ -84,6 +89,9 @@ impl Session {
             return Turn::Over;
         }
         if number == self.number {
+            if command.is_some() && command == self.turned_by {
+                return Turn::KeyReused;
+            }
             let next = Self { number: number + 1, turned_at: now, turned_by: command, ..self.clone() };
             return Turn::Next(next);
         }
@@ -109,6 +117,7 @@ mod tests {
             turned_at: NOW,
             turned_by: None,
             begun_by: Hash16::default(),
+            epoch: 0,
             ended: false,
         }
     }
@@ -124,6 +133,7 @@ mod tests {
         assert_eq!((second.number, second.turned_at, second.turned_by), (1, after(5), key));
         let table = [
             ("the new one", 1, None, after(6), None),
+            ("the new one under the old key", 1, key, after(6), Some(Turn::KeyReused)),
             ("the old one", 0, None, after(6), Some(Turn::Reused)),
             ("the old one under the same key", 0, key, after(6), Some(Turn::Again)),
             ("under another key", 0, Some(Hash16([2; 16])), after(6), Some(Turn::Reused)),
@@ -155,6 +165,28 @@ mod tests {
         let long = "x".repeat(5_000);
         for junk in ["", "se_1", "se_1.7", "se_1.x.abc", "se_1.+7.abc", "se_1.7.abc.d", "se_1.-1.a", &long] {
             assert_eq!(Shown::parse(junk), None, "{junk:.20}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Two hold the same token, and turn the ones they have in any order: as soon as both have turned, it is over.
+        #[test]
+        fn two_who_hold_one_token_never_both_go_on(turns in proptest::collection::vec(proptest::bool::ANY, 1..40)) {
+            let (mut session, mut tokens, mut turned) = (session(), [0, 0], [false, false]);
+            for (second, holder) in (1..).zip(turns) {
+                let holder = usize::from(holder);
+                match session.turn(tokens[holder], None, after(second)) {
+                    Turn::Next(next) => {
+                        proptest::prop_assert!(!turned[1 - holder], "the other one has gone on");
+                        (tokens[holder], turned[holder], session) = (next.number, true, next);
+                    }
+                    Turn::Reused => session.ended = true,
+                    Turn::Over => proptest::prop_assert!(session.ended),
+                    other => proptest::prop_assert!(false, "{other:?}"),
+                }
+            }
+            let live = tokens.map(|token| matches!(session.turn(token, None, after(50)), Turn::Next(_)));
+            proptest::prop_assert!(turned == [false, false] || live != [true, true], "two live lines");
         }
     }
 }

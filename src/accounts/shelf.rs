@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::record::{Person, Record};
+use super::record::{Done, Person, Record};
 use super::store::{Document, Kind, Put, Revocation, Stored};
-use super::{AccountError, Accounts, Denied};
+use super::{AccountError, Accounts, Asked, Denied};
 use crate::auth::Email;
 use crate::fault::Fault;
 use crate::ids::AccountId;
@@ -82,15 +82,40 @@ impl Accounts {
         self.0.cabinet.put(document, Some(kept.version)).await
     }
 
+    /// The command that a request is, as records know it.
+    pub(super) fn done(&self, asked: Asked) -> Option<Done> {
+        let body = self.keyed("body", &asked.body.to_string());
+        asked.command.map(|command| Done { command, body })
+    }
+
+    /// Changes an account once per command; `true`: this one was done before, and nothing was changed now.
+    pub(super) async fn change_once(
+        &self,
+        id: &AccountId,
+        asked: Asked,
+        rule: impl Fn(&mut Kept) -> Result<(), Denied>,
+    ) -> Result<bool, AccountError> {
+        let done = self.done(asked);
+        self.change(id, |kept| {
+            if kept.record.repeats(done)? {
+                return Ok(Ruled(true, false));
+            }
+            rule(kept)?;
+            kept.record.remember(done);
+            Ok(Ruled(false, true))
+        })
+        .await
+    }
+
     /// Changes an account by a rule. A denial may change it, too: a wrong try counts. Nothing is decided upon what
-    /// somebody else has changed meanwhile.
+    /// somebody else has changed meanwhile, and nothing is changed of whom was erased.
     pub(super) async fn change<T>(
         &self,
         id: &AccountId,
         rule: impl Fn(&mut Kept) -> Result<Ruled<T>, Denied>,
     ) -> Result<T, AccountError> {
         for _ in 0..limits::ACCOUNT_TRIES {
-            let mut kept = self.account(id).await?.ok_or(Denied::NotFound)?;
+            let (mut kept, _) = self.living(id).await?;
             let before = kept.record.clone();
             let (outcome, changed) = match rule(&mut kept) {
                 Ok(Ruled(value, changed)) => (Ok(value), changed),

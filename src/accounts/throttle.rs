@@ -31,7 +31,12 @@ impl Failures {
     /// Until when, if that is still to come.
     #[must_use]
     pub fn waits(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.last.plus(self.pause());
+        let pause = self.pause();
+        // Another node, or a request beside this one, may be a moment ahead: without a pause that means nothing.
+        if pause.is_zero() {
+            return None;
+        }
+        let until = self.last.plus(pause);
         // A clock that was set back must not make the pause longer than it is.
         (now < until && until <= now.plus(limits::FAILURE_LOCK)).then_some(until)
     }
@@ -97,6 +102,8 @@ mod tests {
             assert_eq!(failed(times).pause(), Duration::from_secs(seconds), "{times}");
         }
         assert!(failed(9).waits(NOW).is_none());
+        let before = NOW.minus(Duration::from_millis(5));
+        assert!(failed(9).waits(before).is_none(), "a failure that somebody else's clock puts into the future");
         assert_eq!(failed(10).waits(NOW), Some(NOW.plus(Duration::from_secs(1))));
         assert_eq!(failed(10).waits(NOW.plus(Duration::from_secs(1))), None);
         assert_eq!((1..40).filter(|times| failed(*times).is_told()).count(), 1, "one mail, not one a failure");

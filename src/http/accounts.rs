@@ -131,8 +131,8 @@ pub async fn create(asking: Asking, State(accounts): State<Accounts>, body: Body
         (status = "4XX", body = ProblemBody)))]
 pub async fn verify(asking: Asking, State(accounts): State<Accounts>, body: Body<Verification>) -> Answered {
     let asked = asking.about(&body.value.email, &body);
-    accounts.verify(body.value.email, body.value.code, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.verify(body.value.email, body.value.code, asked).await?;
+    Ok(Answer::empty().replayed(replayed && asked.command.is_some()).done())
 }
 
 #[utoipa::path(get, path = "/v1/accounts/me", tag = "accounts",
@@ -152,16 +152,17 @@ pub async fn me(by: By<Oneself>, State(accounts): State<Accounts>) -> Answered {
     responses((status = 200, body = Me), (status = "4XX", body = ProblemBody)))]
 pub async fn change(
     by: By<People>,
-    _asking: Asking,
+    asking: Asking,
     State(accounts): State<Accounts>,
     body: Body<ChangedProfile>,
 ) -> Answered {
+    let asked = asking.about(by.principal.account.as_str(), &body);
     let ChangedProfile { nickname, phone, marketing_consent: marketing } = body.value;
     let change = Change { nickname, phone, marketing };
     let principal = by.principal;
-    let profile = accounts.change_profile(principal.account.clone(), change).await?;
+    let (profile, replayed) = accounts.change_profile(principal.account.clone(), change, asked).await?;
     let body = Me { sub: principal.account, role: principal.role, account: Some(profile.into()) };
-    Ok(Answer::ok(&body)?.no_store().done())
+    Ok(Answer::ok(&body)?.replayed(replayed).no_store().done())
 }
 
 #[utoipa::path(delete, path = "/v1/accounts/me", tag = "accounts",

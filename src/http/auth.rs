@@ -246,8 +246,8 @@ pub async fn logout(
     responses((status = 204, description = "all sessions are over"), (status = "4XX", body = ProblemBody)))]
 pub async fn logout_all(by: By<People>, asking: Asking, State(accounts): State<Accounts>) -> Answered {
     let asked = asking.bare(by.principal.account.as_str());
-    accounts.logout_all(by.principal.account, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.logout_all(by.principal.account, asked).await?;
+    Ok(Answer::empty().replayed(replayed).done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/password/forgot", tag = "accounts", request_body = Address,
@@ -255,8 +255,8 @@ pub async fn logout_all(by: By<People>, asking: Asking, State(accounts): State<A
         (status = "4XX", body = ProblemBody)))]
 pub async fn forgot(asking: Asking, State(accounts): State<Accounts>, body: Body<Address>) -> Answered {
     let asked = asking.about(&body.value.email, &body);
-    accounts.forgot_password(body.value.email, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.forgot_password(body.value.email, asked).await?;
+    Ok(Answer::empty().replayed(replayed).done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/password/reset", tag = "accounts", request_body = Reset,
@@ -265,8 +265,8 @@ pub async fn forgot(asking: Asking, State(accounts): State<Accounts>, body: Body
 pub async fn reset(asking: Asking, State(accounts): State<Accounts>, body: Body<Reset>) -> Answered {
     let asked = asking.about(&body.value.email, &body);
     let Reset { email, code, new_password } = body.value;
-    accounts.reset_password(email, code, new_password, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.reset_password(email, code, new_password, asked).await?;
+    Ok(Answer::empty().replayed(replayed).done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/password/change", tag = "accounts", request_body = ChangedPassword,
@@ -281,8 +281,8 @@ pub async fn change_password(
     let who = by.principal;
     let asked = asking.about(who.account.as_str(), &body);
     let ChangedPassword { current_password, new_password } = body.value;
-    accounts.change_password(who.account, who.session, current_password, new_password, asked).await?;
-    Ok(Answer::empty().done())
+    let done = accounts.change_password(who.account, who.session, current_password, new_password, asked).await;
+    Ok(Answer::empty().replayed(done?).done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/totp/enrol", tag = "accounts", request_body = Enrol,
@@ -293,7 +293,7 @@ pub async fn enrol(by: By<People>, asking: Asking, State(accounts): State<Accoun
     let enrolment = accounts.enrol(by.principal.account, body.value.password, asked).await?;
     let qr_svg = qr::svg(&enrolment.uri).unwrap_or_default();
     let body = Enrolled { secret: enrolment.secret, otpauth_uri: enrolment.uri, qr_svg };
-    Ok(Answer::ok(&body)?.no_store().done())
+    Ok(Answer::ok(&body)?.replayed(enrolment.replayed).no_store().done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/totp/confirm", tag = "accounts", request_body = Confirm,
@@ -321,8 +321,8 @@ pub async fn disable(
     body: Body<Disable>,
 ) -> Answered {
     let asked = asking.about(by.principal.account.as_str(), &body);
-    accounts.give_up(by.principal.account, body.value.password, body.value.code, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.give_up(by.principal.account, body.value.password, body.value.code, asked).await?;
+    Ok(Answer::empty().replayed(replayed).done())
 }
 
 #[utoipa::path(post, path = "/v1/auth/unlock", tag = "accounts", request_body = Unlock,
@@ -331,6 +331,6 @@ pub async fn disable(
 pub async fn unlock(asking: Asking, State(accounts): State<Accounts>, body: Body<Unlock>) -> Answered {
     let asked = asking.about(&body.value.email, &body);
     let Unlock { email, code } = body.value;
-    accounts.unlock(email, code, asked).await?;
-    Ok(Answer::empty().done())
+    let replayed = accounts.unlock(email, code, asked).await?;
+    Ok(Answer::empty().replayed(replayed).done())
 }

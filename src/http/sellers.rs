@@ -83,8 +83,8 @@ impl From<Happened> for SecurityEvent {
     responses((status = 200, body = Applied), (status = "4XX", body = ProblemBody)))]
 pub async fn apply(by: By<Members>, asking: Asking, State(accounts): State<Accounts>) -> Answered {
     let account_id = by.principal.account;
-    let applied_at = accounts.apply(account_id.clone(), asking.bare(account_id.as_str())).await?;
-    Ok(Answer::ok(&Applied { account_id, status: "applied", applied_at })?.done())
+    let (applied_at, replayed) = accounts.apply(account_id.clone(), asking.bare(account_id.as_str())).await?;
+    Ok(Answer::ok(&Applied { account_id, status: "applied", applied_at })?.replayed(replayed).done())
 }
 
 #[utoipa::path(get, path = "/v1/admin/sellers", tag = "operators",
@@ -109,8 +109,8 @@ pub async fn approve(
     State(accounts): State<Accounts>,
 ) -> Answered {
     let admin = by.principal.account;
-    accounts.approve(id.clone(), admin.clone(), asking.bare(admin.as_str())).await?;
-    Ok(Answer::ok(&Approved { account_id: id, role: Role::Seller })?.done())
+    let replayed = accounts.approve(id.clone(), admin.clone(), asking.bare(admin.as_str())).await?;
+    Ok(Answer::ok(&Approved { account_id: id, role: Role::Seller })?.replayed(replayed).done())
 }
 
 #[utoipa::path(get, path = "/v1/admin/security", tag = "operators",

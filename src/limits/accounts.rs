@@ -77,9 +77,11 @@ pub const ACCOUNTS_SWEPT: usize = 1_000;
 /// Changes of one account that meet are tried so often.
 pub const ACCOUNT_TRIES: u32 = 8;
 /// Commands of an account whose repetition is known as one.
-pub const ACCOUNT_COMMANDS: usize = 16;
+pub const ACCOUNT_COMMANDS: usize = 32;
 /// Expired documents are removed that often.
 pub const ACCOUNTS_SWEEP: Duration = Duration::from_secs(60);
+/// Statements that one such round makes at most.
+pub const ACCOUNTS_SWEEPS: usize = 100;
 /// The trail of what happened to accounts goes back that far.
 pub const TRAIL_TIME: Duration = Duration::from_secs(400 * 86_400);
 /// Failures to sign in that change nothing; each further one doubles the pause, which begins with this and ends with that.
@@ -98,7 +100,8 @@ pub const MAIL_CODE_TIME: Duration = Duration::from_secs(1_800);
 pub const MAIL_CODE_TRIES: u32 = 5;
 /// A sign-up waits that long for its code, and so many wait for one address.
 pub const SIGN_UP_TIME: Duration = Duration::from_secs(86_400);
-pub const SIGN_UPS_PER_ADDRESS: usize = 50;
+pub const SIGN_UPS_PER_ADDRESS: usize = 200;
+const _: () = assert!(SIGN_UPS_PER_ADDRESS > (MAILS_AN_HOUR * 25) as usize, "every one that was mailed is found");
 /// Wrong codes of a second factor that lock an account, and digits of a code.
 pub const TOTP_TRIES: u32 = 5;
 pub const TOTP_DIGITS: usize = 6;
@@ -112,6 +115,12 @@ pub const SESSION_REPEAT: Duration = Duration::from_secs(60);
 pub const SESSION_REVOKED: Duration = Duration::from_secs(13 * 3_600);
 const _: () =
     assert!(SESSION_REVOKED.as_secs() > TICKET_RECONNECT.as_secs() + ACCESS_TIME.as_secs(), "none outlives it");
+/// A session that has ended is kept for so long, so that its name is not taken again while it is revoked.
+pub const SESSION_ENDED: Duration = Duration::from_secs(14 * 3_600);
+const _: () =
+    assert!(SESSION_ENDED.as_secs() > SESSION_REVOKED.as_secs(), "a new one would be revoked from its beginning");
+/// Live sessions of an account; the oldest end.
+pub const SESSIONS_PER_ACCOUNT: usize = 50;
 /// What people are told about names and numbers.
 pub const NICKNAME_RULE: &str = "must be 1 to 30 characters without control characters";
 pub const PHONE_RULE: &str = "must be 7 to 15 digits, perhaps with +, spaces and dashes";

@@ -36,6 +36,12 @@ async fn a_member_signs_up_buys_and_is_forgotten_while_the_books_stay() {
             (&me.body["account"]["nickname"], &me.body["account"]["marketing_consent"]),
             (&json!("이온세"), &json!(true))
         );
+        let once = kim.key("profile-1");
+        for replayed in [None, Some("true")] {
+            let me = once.patch("/v1/accounts/me", &changed).await.expect(200);
+            assert_eq!(me.header("idempotent-replayed"), replayed);
+        }
+        once.patch("/v1/accounts/me", &json!({"nickname": "x"})).await.problem(422, "idempotency-key-reused");
         kim.patch("/v1/accounts/me", &json!({"email": "a@b.kr"})).await.problem(400, "malformed-body");
 
         let seller = anyone.with_token(&home.token("seller-1", "seller", None));
@@ -330,4 +336,33 @@ async fn guessing_slows_down_and_locks_by_account_and_by_address() {
     let code = code(&mail(&home, KIM, 2).await);
     from("203.0.113.12").post("/v1/auth/unlock", &json!({"email": KIM, "code": code})).await.expect(204);
     from("203.0.113.12").post("/v1/auth/login", &right).await.expect(200);
+}
+
+fn as_owner(home: &Home, sql: &str) {
+    let url = home.owner_url().expect("a database");
+    let done = std::process::Command::new("/usr/lib/postgresql/15/bin/psql").args(["-qc", sql]).arg(url).output();
+    let done = done.expect("psql is there");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn without_its_accounts_a_node_says_so_at_the_door_and_goes_on_selling() {
+    let (home, server, anyone) = opened(Kind::Postgres).await;
+    sign_up(&home, &server, KIM).await;
+    let kim = anyone.with_token(&login(&anyone, KIM, None).await.access);
+    let seller = anyone.with_token(&home.token("seller-1", "seller", None));
+    let coupon = json!({"name": "쿠폰", "stock": 5, "opens_at": OPEN, "closes_at": FAR, "valid_until": FAR,
+        "discount": {"kind": "percent", "value": 10}});
+    let coupon = seller.post("/v1/coupons", &coupon).await.expect(201).str("coupon_id");
+    as_owner(&home, "ALTER SCHEMA accounts RENAME TO away");
+    let body = json!({"email": KIM, "password": PASSWORD});
+    for _ in 0..3 {
+        let answer = anyone.post("/v1/auth/login", &body).await.problem(503, "unavailable");
+        assert!(answer.header("retry-after").is_some());
+        assert!(!answer.body.to_string().contains("schema"), "{}", answer.body);
+    }
+    kim.post(&format!("/v1/coupons/{coupon}/issue"), &json!({})).await.expect(201);
+    anyone.get("/readyz").await.expect(200);
+    as_owner(&home, "ALTER SCHEMA away RENAME TO accounts");
+    login(&anyone, KIM, None).await;
 }
