@@ -31,9 +31,11 @@ impl Failures {
     /// Until when, if that is still to come.
     #[must_use]
     pub fn waits(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.last.plus(self.pause());
+        let pause = self.pause();
+        let until = self.last.plus(pause);
         // A clock that was set back must not make the pause longer than it is.
-        (now < until && until <= now.plus(limits::FAILURE_LOCK)).then_some(until)
+        // Without a pause nobody waits: the latest may have been noted by somebody who looked at the clock a moment later.
+        (!pause.is_zero() && now < until && until <= now.plus(limits::FAILURE_LOCK)).then_some(until)
     }
 
     #[must_use]
@@ -97,6 +99,7 @@ mod tests {
             assert_eq!(failed(times).pause(), Duration::from_secs(seconds), "{times}");
         }
         assert!(failed(9).waits(NOW).is_none());
+        assert!(failed(9).waits(NOW.minus(Duration::from_millis(1))).is_none(), "two at once");
         assert_eq!(failed(10).waits(NOW), Some(NOW.plus(Duration::from_secs(1))));
         assert_eq!(failed(10).waits(NOW.plus(Duration::from_secs(1))), None);
         assert_eq!((1..40).filter(|times| failed(*times).is_told()).count(), 1, "one mail, not one a failure");
