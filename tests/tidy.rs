@@ -160,6 +160,21 @@ fn complain(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
+/// A promise whose test was renamed or removed is a promise without a test.
+#[test]
+fn security_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
+    let promises = text.split("## What is promised").nth(1).expect("the promises");
+    let rows = promises.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let shown = rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once(" | ")).map(|(_, shown)| shown);
+    let named: BTreeSet<&str> = shown.flat_map(|shown| shown.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 30, "the table was not found");
+    let sources = rust_files();
+    let missing: Vec<_> =
+        named.iter().filter(|name| !sources.iter().any(|(_, text)| text.contains(&format!("fn {name}(")))).collect();
+    assert!(missing.is_empty(), "SECURITY.md names tests that are not there: {missing:?}");
+}
+
 #[test]
 fn every_file_says_which_question_it_answers() {
     let silent =

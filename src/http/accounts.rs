@@ -150,7 +150,12 @@ pub async fn me(by: By<Oneself>, State(accounts): State<Accounts>) -> Answered {
 
 #[utoipa::path(patch, path = "/v1/accounts/me", tag = "accounts", request_body = ChangedProfile,
     responses((status = 200, body = Me), (status = "4XX", body = ProblemBody)))]
-pub async fn change(by: By<People>, State(accounts): State<Accounts>, body: Body<ChangedProfile>) -> Answered {
+pub async fn change(
+    by: By<People>,
+    _asking: Asking,
+    State(accounts): State<Accounts>,
+    body: Body<ChangedProfile>,
+) -> Answered {
     let ChangedProfile { nickname, phone, marketing_consent: marketing } = body.value;
     let change = Change { nickname, phone, marketing };
     let principal = by.principal;

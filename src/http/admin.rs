@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem};
-use super::extract::{Admins, Ask, Body, By, Checks, Input, ListOf, Listing, Params};
+use super::extract::{Admins, Ask, At, Body, By, Checks, Input, ListOf, Listing, Params};
 use crate::clock::Clock;
 use crate::events::{Record, codec};
 use crate::fault::Fault;
@@ -189,7 +189,7 @@ fn no_such_projection(name: &str) -> Problem {
         (status = "4XX", body = ProblemBody)))]
 pub async fn retry(
     ask: Ask<Admins>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     State(runner): State<Runner>,
     State(clock): State<Arc<dyn Clock>>,
     body: Body<Why>,
@@ -202,7 +202,7 @@ pub async fn retry(
         (status = "4XX", body = ProblemBody)))]
 pub async fn skip(
     ask: Ask<Admins>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     State(runner): State<Runner>,
     State(clock): State<Arc<dyn Clock>>,
     body: Body<Why>,
@@ -273,7 +273,7 @@ async fn key_of(runner: &Runner, id: ParkedId) -> Result<Option<String>, Problem
     responses((status = 200, body = ListOf<serde_json::Value>), (status = "4XX", body = ProblemBody)))]
 pub async fn stream(
     _by: By<Admins>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     listing: Listing,
     State(journal): State<SharedJournal>,
 ) -> Answered {

@@ -219,6 +219,7 @@ pub async fn refresh(
     responses((status = 204, description = "the session is over"), (status = "4XX", body = ProblemBody)))]
 pub async fn logout(
     by: Option<By<People>>,
+    _asking: Asking,
     origin: Result<OriginCheck, Problem>,
     headers: HeaderMap,
     State(accounts): State<Accounts>,

@@ -275,7 +275,7 @@ pub async fn get(At(id): At<CouponId>, State(dispatch): State<Dispatch>) -> Answ
     Ok(Answer::ok(&view)?.done())
 }
 
-#[utoipa::path(post, path = "/v1/coupons/{id}/issue", tag = "coupons", params(("id" = String, Path,)),
+#[utoipa::path(post, path = "/v1/coupons/{id}/issue", tag = "coupons", params(("id" = String, Path,)), request_body = Nothing,
     responses((status = 201, body = TaskBody), (status = 202, body = TaskAccepted), (status = "4XX", body = ProblemBody)))]
 pub async fn issue(
     ask: Ask<Members>,

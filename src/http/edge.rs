@@ -3,6 +3,7 @@
 //!
 //! One layer instead of a tower of them: this is on the way of every hot request. It knows no route.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use futures::FutureExt;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use metrics::{Counter, Histogram};
+use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
 use self::safety::Kind;
@@ -129,33 +131,58 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
     response
 }
 
-/// Around each route: refuses query parameters that it does not take.
-pub async fn known_parameters(request: Request, next: Next) -> Response {
-    if request.uri().query().is_some() {
-        let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        if let Err(problem) = check_query(reading, template, request.uri()) {
-            return problem.into_response();
+/// What may be asked of which route.
+#[derive(Clone)]
+pub struct Asked {
+    hub: Hub,
+    served: Arc<HashSet<(Method, String)>>,
+}
+
+impl Asked {
+    #[must_use]
+    pub fn new(document: &OpenApi, hub: Hub) -> Self {
+        let mut served = HashSet::new();
+        for (template, item) in &document.paths.paths {
+            let by_method = [
+                (Method::GET, &item.get),
+                (Method::HEAD, &item.get),
+                (Method::POST, &item.post),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            let there = by_method.into_iter().filter(|(_, operation)| operation.is_some());
+            served.extend(there.map(|(method, _)| (method, template.clone())));
+        }
+        Self { hub, served: Arc::new(served) }
+    }
+}
+
+/// Around each route: refuses query parameters that it does not take, and lets a reading that names positions wait until the
+/// log has come that far. What is wrong with a method comes before what is wrong with its parameters.
+pub async fn asked(State(asked): State<Asked>, request: Request, next: Next) -> Response {
+    if request.uri().query().is_none() {
+        return next.run(request).await;
+    }
+    let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let reading = matches!(method, Method::GET | Method::HEAD);
+    if asked.served.contains(&(method, template.clone())) {
+        let positions =
+            check_query(reading, &template, request.uri()).and_then(|()| Params::min_positions(request.uri()));
+        let positions = match positions {
+            Ok(positions) => positions,
+            Err(problem) => return problem.into_response(),
+        };
+        let all = async {
+            for position in positions {
+                asked.hub.reached(position).await;
+            }
+        };
+        if tokio::time::timeout(limits::READ_WAIT, all).await.is_err() {
+            return Problem::read_behind().into_response();
         }
     }
     next.run(request).await
-}
-
-/// Around each route: a reading that names positions waits until the log has come that far.
-pub async fn not_before(State(hub): State<Hub>, request: Request, next: Next) -> Response {
-    let wanted = match Params::min_positions(request.uri()) {
-        Ok(wanted) => wanted,
-        Err(problem) => return problem.into_response(),
-    };
-    let all = async {
-        for position in wanted {
-            hub.reached(position).await;
-        }
-    };
-    match tokio::time::timeout(limits::READ_WAIT, all).await {
-        Ok(()) => next.run(request).await,
-        Err(_) => Problem::read_behind().into_response(),
-    }
 }
 
 /// The trace that the request is part of, by the W3C's `traceparent`.

@@ -10,7 +10,7 @@ use super::answer::{Answer, Answered};
 use crate::auth::TicketCode;
 
 #[utoipa::path(get, path = "/v1/ticket-keys", tag = "tickets",
-    responses((status = 200, description = "a JSON Web Key Set with the public keys of ticket codes")))]
+    responses((status = 200, body = serde_json::Value, description = "a JSON Web Key Set with the public keys of ticket codes")))]
 pub async fn keys(State(codes): State<Arc<TicketCode>>) -> Answered {
     Ok(Answer::ok(&codes.jwks())?.with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")).done())
 }

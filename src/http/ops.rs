@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::client;
 use super::error::{Code, Problem};
+use super::extract::At;
 use super::state::Shared;
 
 /// What the node offers beside the API itself.
@@ -52,7 +53,7 @@ pub struct Ready {
 #[derive(Clone)]
 pub struct Document(pub Arc<str>);
 
-#[utoipa::path(get, path = "/livez", tag = "operators", responses((status = 200, description = "the process runs")))]
+#[utoipa::path(get, path = "/livez", tag = "operators", responses((status = 200, content_type = "text/plain", body = String, description = "the process runs")))]
 pub async fn livez() -> &'static str {
     "ok\n"
 }
@@ -66,21 +67,21 @@ pub async fn readyz(State(readiness): State<Arc<dyn Readiness>>) -> Answered {
     Ok(Answer::json(status, &Ready { ready, checks })?.no_store().done())
 }
 
-#[utoipa::path(get, path = "/metrics", tag = "operators", responses((status = 200, description = "Prometheus text"),
+#[utoipa::path(get, path = "/metrics", tag = "operators", responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus text"),
         (status = 404, body = ProblemBody, description = "the numbers have an address of their own")))]
 pub async fn metrics(State(handle): State<Option<PrometheusHandle>>) -> Answered {
     let handle = handle.ok_or_else(Problem::not_found)?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response())
 }
 
-#[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200, description = "this document")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200, body = serde_json::Value, description = "this document")))]
 pub async fn openapi(State(document): State<Document>) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.0.to_string()).into_response()
 }
 
 #[utoipa::path(get, path = "/problems/{code}", tag = "operators", params(("code" = String, Path,)),
-    responses((status = 200, description = "what the code means"), (status = 404, body = ProblemBody)))]
-pub async fn problem(Path(code): Path<String>) -> Answered {
+    responses((status = 200, content_type = "text/plain", body = String, description = "what the code means"), (status = 404, body = ProblemBody)))]
+pub async fn problem(At(code): At<String>) -> Answered {
     let code = Code::ALL.iter().find(|known| known.name() == code).ok_or_else(Problem::not_found)?;
     let text = format!("{}\n\n{} (HTTP {})\n\n{}\n", code.name(), code.title(), code.status(), code.help());
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())

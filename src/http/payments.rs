@@ -4,7 +4,6 @@
 
 use std::pin::pin;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem};
-use super::extract::{Anyone, Ask, At, Body, By, Checks, Input, Payers, Prefer, Whole};
+use super::extract::{Anyone, Ask, At, Body, By, Checks, Input, Payers, Prefer, Raw, Whole};
 use super::orders::{OrderBody, visible, with_checkout};
 use crate::actors::{Dispatch, Outcome};
 use crate::domain::order::{Command, Order, Pay};
@@ -27,6 +26,7 @@ use crate::sagas::Processes;
 // Requests
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OrderPayment)]
 #[serde(deny_unknown_fields)]
 pub struct NewPayment {
     /// As the provider's window gave it; an order that costs nothing needs none.
@@ -162,7 +162,7 @@ pub async fn list(by: By<Anyone>, At(id): At<OrderId>, State(hub): State<Hub>) -
 
 #[utoipa::path(post, path = "/v1/psp/toss/webhook", tag = "orders", request_body = String,
     responses((status = 200, description = "heard; what it says is not believed, the payment is looked up")))]
-pub async fn webhook(State(processes): State<Processes>, body: Bytes) -> StatusCode {
-    processes.hint(&body);
+pub async fn webhook(State(processes): State<Processes>, body: Raw) -> StatusCode {
+    processes.hint(&body.0);
     StatusCode::OK
 }

@@ -46,7 +46,7 @@ pub struct SeatView<'a> {
     status: &'static str,
 }
 
-const STATUSES: &[(&str, Option<SeatStatus>)] = &[
+pub(super) const STATUSES: &[(&str, Option<SeatStatus>)] = &[
     ("available", None),
     ("held", Some(SeatStatus::Held)),
     ("sold", Some(SeatStatus::Sold)),

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem, not_watched};
-use super::extract::{Anyone, Body as Sent, By, Checks, ClientAddress, Input, Params};
+use super::extract::{Anyone, Asking, Body as Sent, By, Checks, ClientAddress, Input, Params};
 use super::server::Peer;
 use crate::auth::{Principal, Revoked, Tickets};
 use crate::clock::Clock;
@@ -266,6 +266,7 @@ pub struct TicketIssued {
     responses((status = 201, body = TicketIssued), (status = "4XX", body = ProblemBody)))]
 pub async fn issue_ticket(
     by: By<Anyone>,
+    _asking: Asking,
     State(tickets): State<Arc<Tickets>>,
     State(clock): State<Arc<dyn Clock>>,
     body: Sent<NewTicket>,

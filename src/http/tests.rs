@@ -1,6 +1,6 @@
 //! Does the edge as a whole keep its promises? Who may use which route, what the document says, and how errors look.
 //!
-//! The table below is the authorisation of the product: a route without a line in it fails here.
+//! `document/access.rs` is the authorisation of the product: a route without a line in it fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use self::handles::{handles, keys};
+use super::document::access::{ROLES, WHO_MAY};
 use super::error::Code;
 use super::{router, table};
 use crate::auth::{Principal, Revoked, Role, Signer, Tickets};
@@ -29,113 +30,6 @@ pub use edge::open;
 
 const STORE: &str = "st_0123456789abcdef0123456789abcdef";
 const HASH: &str = "0123456789abcdef0123456789abcdef";
-
-/// The principals of the table, in its order.
-const ROLES: [(Role, char); 6] = [
-    (Role::Member, 'm'),
-    (Role::Seller, 's'),
-    (Role::Counsellor, 'c'),
-    (Role::Admin, 'a'),
-    (Role::Pos, 'p'),
-    (Role::Display, 'd'),
-];
-
-/// Route, and who gets past the gate: `*` everybody without a token, else letters of [`ROLES`].
-const WHO_MAY: &[(&str, &str, &str)] = &[
-    ("POST", "/v1/venues", "sa"),
-    ("GET", "/v1/venues", "*"),
-    ("GET", "/v1/shows", "*"),
-    ("GET", "/v1/performances", "*"),
-    ("GET", "/v1/performances/{id}/sales", "sa"),
-    ("GET", "/v1/rankings/sold-out", "*"),
-    ("GET", "/v1/rankings/sold-out/events", "*"),
-    ("GET", "/v1/rankings/shows", "*"),
-    ("GET", "/v1/rankings/shows/events", "*"),
-    ("GET", "/v1/venues/{id}", "*"),
-    ("GET", "/v1/venues/{id}/sections", "*"),
-    ("GET", "/v1/venues/{id}/seats", "*"),
-    ("POST", "/v1/shows", "sa"),
-    ("GET", "/v1/shows/{id}", "*"),
-    ("POST", "/v1/performances", "sa"),
-    ("GET", "/v1/performances/{id}", "*"),
-    ("PATCH", "/v1/performances/{id}", "sa"),
-    ("POST", "/v1/performances/{id}/cancel", "sa"),
-    ("GET", "/v1/performances/{id}/cancellation", "sa"),
-    ("POST", "/v1/performances/{id}/pause", "sa"),
-    ("POST", "/v1/performances/{id}/resume", "sa"),
-    ("POST", "/v1/performances/{id}/seats/block", "sa"),
-    ("POST", "/v1/performances/{id}/seats/unblock", "sa"),
-    ("GET", "/v1/performances/{id}/seats", "*"),
-    ("GET", "/v1/performances/{id}/seats/events", "*"),
-    ("POST", "/v1/performances/{id}/orders", "m"),
-    ("GET", "/v1/performances/{id}/orders", "sa"),
-    ("GET", "/v1/orders", "msa"),
-    ("GET", "/v1/tickets", "m"),
-    ("GET", "/v1/orders/{id}", "mscapd"),
-    ("GET", "/v1/orders/{id}/events", "mscapd"),
-    ("POST", "/v1/orders/{id}/cancel", "msa"),
-    ("POST", "/v1/orders/{id}/payment", "m"),
-    ("GET", "/v1/orders/{id}/payments", "mscapd"),
-    ("GET", "/v1/tickets/{id}", "msa"),
-    ("GET", "/v1/tickets/{id}/qr.svg", "msa"),
-    ("POST", "/v1/tickets/{id}/check-in", "sa"),
-    ("POST", "/v1/psp/toss/webhook", "*"),
-    ("GET", "/v1/admin/review", "a"),
-    ("POST", "/v1/admin/review/{id}/settle", "a"),
-    ("POST", "/v1/coupons", "sa"),
-    ("GET", "/v1/coupons", "*"),
-    ("GET", "/v1/coupons/{id}", "*"),
-    ("GET", "/v1/coupons/{id}/statistics", "sa"),
-    ("GET", "/v1/coupons/{id}/issues", "sa"),
-    ("GET", "/v1/accounts/me/coupons", "m"),
-    ("GET", "/v1/accounts/me/notifications", "m"),
-    ("POST", "/v1/coupons/{id}/issue", "m"),
-    ("GET", "/v1/coupon-tasks/{id}", "mscapd"),
-    ("GET", "/v1/coupon-tasks/{id}/events", "mscapd"),
-    ("POST", "/v1/stores", "sa"),
-    ("GET", "/v1/stores", "sa"),
-    ("GET", "/v1/admin/projections", "a"),
-    ("GET", "/v1/admin/parked", "a"),
-    ("POST", "/v1/admin/parked/{id}/retry", "a"),
-    ("POST", "/v1/admin/parked/{id}/skip", "a"),
-    ("GET", "/v1/admin/streams/{*stream}", "a"),
-    ("POST", "/v1/stores/{id}/payments", "p"),
-    ("GET", "/v1/stores/{id}/payments", "sapd"),
-    ("POST", "/v1/stores/{id}/payments/{payment_id}/cancel", "p"),
-    ("GET", "/v1/stores/{id}/payments/events", "sad"),
-    ("GET", "/v1/stores/{id}/displays", "sa"),
-    ("POST", "/v1/stores/{id}/tokens", "sa"),
-    ("GET", "/v1/stores/{id}/tokens", "sa"),
-    ("DELETE", "/v1/stores/{id}/tokens/{token_id}", "sa"),
-    ("GET", "/v1/ticket-keys", "*"),
-    ("POST", "/v1/stream-tickets", "mscapd"),
-    ("GET", "/v1/accounts/me", "mscapd"),
-    ("PATCH", "/v1/accounts/me", "msca"),
-    ("DELETE", "/v1/accounts/me", "msca"),
-    ("POST", "/v1/accounts", "*"),
-    ("POST", "/v1/accounts/verify", "*"),
-    ("POST", "/v1/auth/login", "*"),
-    ("POST", "/v1/auth/refresh", "*"),
-    ("POST", "/v1/auth/logout", "msca"),
-    ("POST", "/v1/auth/logout-all", "msca"),
-    ("POST", "/v1/auth/password/forgot", "*"),
-    ("POST", "/v1/auth/password/reset", "*"),
-    ("POST", "/v1/auth/password/change", "msca"),
-    ("POST", "/v1/auth/totp/enrol", "msca"),
-    ("POST", "/v1/auth/totp/confirm", "msca"),
-    ("POST", "/v1/auth/totp/disable", "msca"),
-    ("POST", "/v1/auth/unlock", "*"),
-    ("POST", "/v1/sellers/apply", "m"),
-    ("GET", "/v1/admin/sellers", "a"),
-    ("POST", "/v1/admin/sellers/{id}/approve", "a"),
-    ("GET", "/v1/admin/security", "a"),
-    ("GET", "/livez", "*"),
-    ("GET", "/readyz", "*"),
-    ("GET", "/metrics", "*"),
-    ("GET", "/openapi.json", "*"),
-    ("GET", "/problems/{code}", "*"),
-    ("GET", "/onsale.js", "*"),
-];
 
 fn concrete(template: &str) -> String {
     let nouns = [
@@ -254,11 +148,20 @@ async fn unknown_routes_methods_and_parameters_are_problems() {
     assert!(wrong.headers().get("allow").is_some_and(|allow| allow.to_str().is_ok_and(|text| text.contains("POST"))));
     assert_ne!(wrong.headers()["x-request-id"], "a b");
     assert_eq!(json_of(wrong).await["code"], json!("method-not-allowed"));
+    for path in ["/v1/venues?x=1", "/v1/venues?min_position=9:9"] {
+        let wrong = send(&app, "PUT", path, &[]).await;
+        assert_eq!(
+            wrong.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "the method is judged before its parameters: {path}"
+        );
+    }
 
     let unknown = send(&app, "GET", &format!("/v1/shows/sh_{HASH}?x=1"), &[]).await;
     assert_eq!(json_of(unknown).await["code"], json!("unknown-parameter"));
-    let junk = send(&app, "GET", "/v1/shows/%ff", &[]).await;
-    assert_eq!(junk.status(), StatusCode::NOT_FOUND);
+    for path in ["/v1/shows/%ff", "/problems/%ff"] {
+        assert_eq!(json_of(send(&app, "GET", path, &[]).await).await["code"], json!("not-found"), "{path}");
+    }
 }
 
 #[tokio::test]

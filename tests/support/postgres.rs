@@ -166,6 +166,13 @@ fn server_user() -> Option<(u32, u32)> {
     Some((fields[2].parse().expect("a uid"), fields[3].parse().expect("a gid")))
 }
 
+/// Everything that is in a database, as a text.
+pub fn dump(url: &str) -> String {
+    let output = Command::new(binaries().join("pg_dump")).arg(url).output().expect("pg_dump runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn binaries() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();

@@ -35,24 +35,40 @@ impl<T: Input, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        let (parts, mut body) = request.into_parts();
-        let too_large = || Problem::new(Code::BodyTooLarge, format!("the body may have {} bytes", T::LIMIT));
-        if declared_length(&parts.headers).is_some_and(|length| length > T::LIMIT) {
-            discard(&mut body).await;
-            return Err(too_large());
-        }
-        let collected = tokio::time::timeout(limits::BODY_TIME, Limited::new(&mut body, T::LIMIT).collect()).await;
-        let bytes = match collected {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                discard(&mut body).await;
-                return Err(too_large());
-            }
-            Ok(Err(_)) => return Err(Problem::new(Code::MalformedBody, "the body broke off")),
-            Err(_) => return Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time")),
-        };
-        let value = read(&parts.headers, &bytes)?;
+        let (headers, bytes) = collect(request, T::LIMIT).await?;
+        let value = read(&headers, &bytes)?;
         Ok(Self { value, hash: Hash16::of("body", &[&bytes]) })
+    }
+}
+
+/// A body whose form is somebody else's business, bounded all the same.
+#[derive(Clone, Debug)]
+pub struct Raw(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        collect(request, limits::BODY_BYTES).await.map(|(_, bytes)| Self(bytes))
+    }
+}
+
+/// All bytes of a body, if they are not too many and come in time.
+async fn collect(request: Request, limit: usize) -> Result<(HeaderMap, Bytes), Problem> {
+    let (parts, mut body) = request.into_parts();
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body may have {limit} bytes"));
+    if declared_length(&parts.headers).is_some_and(|length| length > limit) {
+        discard(&mut body).await;
+        return Err(too_large());
+    }
+    match tokio::time::timeout(limits::BODY_TIME, Limited::new(&mut body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok((parts.headers, collected.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(too_large())
+        }
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body broke off")),
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time")),
     }
 }
 

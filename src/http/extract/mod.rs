@@ -17,7 +17,7 @@ mod visit;
 
 pub use ask::Ask;
 pub use asking::Asking;
-pub use body::{Body, Input};
+pub use body::{Body, Input, Raw};
 pub use checks::{Checks, Whole};
 pub use gate::{
     Admins, Anyone, Buyers, By, Cancellers, Counters, Creators, Gate, Members, Oneself, OrderReaders, Payers, People,
@@ -27,7 +27,7 @@ pub use listing::{ListOf, Listing};
 pub use mine::Mine;
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
-pub use query::{MIN_POSITION, Params, allowed as allowed_params, check as check_query, takes_min_position};
+pub use query::{MIN_POSITION, Params, check as check_query, taken as taken_params, takes_min_position};
 pub use visit::{ClientAddress, OriginCheck};
 
 use uuid::Uuid;

@@ -64,6 +64,13 @@ impl PathId for PaymentId {
     }
 }
 
+/// A name that is no id: any text, looked up in a list.
+impl PathId for String {
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
 /// The path's only id.
 #[derive(Clone, Debug)]
 pub struct At<T>(pub T);

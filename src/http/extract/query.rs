@@ -43,7 +43,7 @@ fn list_takes(template: &str, name: &str) -> Option<bool> {
 
 /// By the route's template; what is not here takes none.
 #[must_use]
-pub fn allowed(template: &str) -> &'static [&'static str] {
+fn allowed(template: &str) -> &'static [&'static str] {
     match template {
         "/v1/venues/{id}/seats" => &["section"],
         "/v1/performances/{id}/seats" => &["section", "status"],
@@ -55,6 +55,14 @@ pub fn allowed(template: &str) -> &'static [&'static str] {
         streams if streams.ends_with("/events") => STREAM,
         _ => &[],
     }
+}
+
+/// All that a reading of this route takes, but for `min_position`.
+#[must_use]
+pub fn taken(template: &str) -> Vec<&'static str> {
+    let list = LISTS.iter().find(|(list, _)| *list == template);
+    let listing = list.map_or(&[][..], |_| LISTING);
+    [list.map_or(allowed(template), |(_, filters)| filters), listing].concat()
 }
 
 /// Every reading of the API may say how far the log must have come; a stream says so with its last event id.

@@ -26,7 +26,7 @@ use crate::timestamp::Timestamp;
 // Requests
 
 /// The statuses of the contract.
-const STATUSES: [(&str, &str); 9] = [
+pub(in crate::http) const STATUSES: [(&str, &str); 9] = [
     ("awaiting_payment", "awaiting_payment"),
     ("paying", "paying"),
     ("completed", "completed"),

@@ -23,7 +23,7 @@ use crate::projections::store::Build;
 use crate::projections::{orders, select};
 use crate::timestamp::Timestamp;
 
-const STATUSES: &[(&str, Status)] = &[
+pub(in crate::http) const STATUSES: &[(&str, Status)] = &[
     ("scheduled", Status::Scheduled),
     ("on_sale", Status::OnSale),
     ("paused", Status::Paused),
