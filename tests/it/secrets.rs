@@ -1,5 +1,7 @@
 //! Does a log ever say what nobody may read in it? A whole small sale under the most talkative log there is.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use crate::base::postgres;
@@ -237,17 +239,28 @@ async fn people(shop: &Shop, markers: &mut Markers) {
 /// What somebody who steals the database has: its files, or a dump; not the keys, nor the mails that have left the house.
 fn stolen(home: &Home) -> String {
     let Some(url) = home.owner_url() else {
-        let files = std::fs::read_dir(home.data()).expect("ours").map(|entry| entry.expect("an entry").path());
-        let files = files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".db")));
-        let texts: Vec<String> =
-            files.map(|path| String::from_utf8_lossy(&std::fs::read(path).expect("ours")).into_owned()).collect();
-        assert!(texts.len() >= 3, "the log, the read models, the accounts");
-        return texts.concat();
+        return read(&["log.db", "accounts.db", "read"].map(|name| home.data().join(name)));
     };
-    let dump = std::process::Command::new("/usr/lib/postgresql/15/bin/pg_dump").arg(url).output();
-    let dump = dump.expect("pg_dump is there");
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-    String::from_utf8_lossy(&dump.stdout).into_owned()
+    postgres::dump(&url)
+}
+
+/// All of these, with what SQLite keeps beside them and what is in folders.
+fn read(paths: &[PathBuf]) -> String {
+    let entry = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").path();
+    let mut all = String::new();
+    for path in paths {
+        if path.is_dir() {
+            all += &read(&std::fs::read_dir(path).expect("ours").map(entry).collect::<Vec<_>>());
+            continue;
+        }
+        for beside in ["", "-wal", "-journal"] {
+            let path = PathBuf::from(format!("{}{beside}", path.display()));
+            if beside.is_empty() || path.exists() {
+                all += &String::from_utf8_lossy(&std::fs::read(path).expect("ours"));
+            }
+        }
+    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
