@@ -17,7 +17,9 @@ with open(os.environ["CONTRACT_KNOWN"], encoding="utf-8") as file:
 
 # Which kind of thing the id of a path is, by the path.
 NOUNS = [
-    (r"/v1/performances/\{id\}/(cancel|pause)$", "doomed"),
+    (r"/v1/performances/\{id\}/(cancel|cancellation|pause)$", "doomed"),
+    (r"/v1/performances/\{id\}/orders$", "on_sale"),
+    (r"/v1/orders/\{id\}/payment$", "unpaid"),
     (r"/v1/performances/", "performances"),
     (r"/v1/venues/", "venues"),
     (r"/v1/shows/", "shows"),
@@ -61,7 +63,7 @@ def reached(value):
 def in_path(path, name, value):
     if name == "id":
         return next((pick(kind, value) for form, kind in NOUNS if re.match(form, path)), value)
-    return pick(NAMES.get(name), value)
+    return pick("codes" if name == "code" else NAMES.get(name), value)
 
 
 def in_body(path, body):
@@ -74,6 +76,10 @@ def in_body(path, body):
             body[name] = list(dict.fromkeys(pick(kind, one) for one in value))
         elif kind and name != "payment_id":
             body[name] = pick(kind, value)
+    if path == "/v1/orders/{id}/payment" and "amount" in body:
+        given = str(body["amount"])
+        sum_ = pick("amounts", given)
+        body["amount"] = body["amount"] if sum_ == given else sum_
     return body
 
 
