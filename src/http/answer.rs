@@ -96,16 +96,21 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The body of errors, for the document.
+/// RFC 9457. Some codes bring further members, which `/problems/{code}` names; clients ignore those that they do not know.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 #[allow(dead_code, reason = "describes what `error::Problem` writes")]
 pub struct ProblemBody {
     #[serde(rename = "type")]
+    #[schema(pattern = "^urn:onsale:problem:[a-z-]+$")]
     pub kind: String,
     pub title: String,
     pub status: u16,
+    /// For people; its wording may change.
     pub detail: String,
+    /// For programs; stable.
+    #[schema(pattern = "^[a-z-]+$")]
     pub code: String,
+    /// The same as in `X-Request-Id`.
     pub request_id: String,
 }

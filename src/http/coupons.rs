@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{
-    Anyone, Ask, At, Body, By, Checks, Input, Members, Params, PathId, Prefer, Sellers, Watcher, Whole,
+    Anyone, Ask, At, Body, By, Checks, Input, Members, Object, Params, PathId, Prefer, Sellers, Watcher, Whole,
 };
 use super::shows;
 use super::streams::{self, Entrance, Wish};
@@ -39,7 +39,8 @@ pub struct NewCoupon {
     pub opens_at: String,
     pub closes_at: String,
     pub valid_until: String,
-    pub discount: NewDiscount,
+    #[schema(value_type = NewDiscount)]
+    pub discount: Object<NewDiscount>,
     /// One's own; absent: all of one's own. Admins may name anybody's.
     pub shows: Option<Vec<String>>,
 }
@@ -97,7 +98,7 @@ impl NewCoupon {
             opens_at: checks.time("/opens_at", &self.opens_at),
             closes_at: checks.time("/closes_at", &self.closes_at),
             valid_until: checks.time("/valid_until", &self.valid_until),
-            discount: self.discount.checked(&mut checks),
+            discount: self.discount.0.checked(&mut checks),
             shows: self.shows.unwrap_or_default().into_iter().map(ShowId::new).collect(),
             name: self.name,
         };

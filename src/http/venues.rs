@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
-use super::extract::{Ask, At, Body, Checks, Input, Params, Sellers, Whole};
+use super::extract::{Ask, At, Body, Checks, Input, Object, Params, Sellers, Whole};
 use crate::actors::{CommandError, Dispatch};
 use crate::domain::venue::{Command, Create, Venue};
 use crate::events::VenueEvent;
@@ -25,7 +25,8 @@ pub struct NewVenue {
     pub name: String,
     /// An IANA name; `Asia/Seoul` when absent.
     pub timezone: Option<String>,
-    pub sections: Vec<NewSection>,
+    #[schema(value_type = Vec<NewSection>)]
+    pub sections: Vec<Object<NewSection>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -33,7 +34,8 @@ pub struct NewVenue {
 pub struct NewSection {
     pub section: String,
     pub grade: String,
-    pub rows: Vec<NewRow>,
+    #[schema(value_type = Vec<NewRow>)]
+    pub rows: Vec<Object<NewRow>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,9 +61,9 @@ impl Input for NewVenue {
 impl NewVenue {
     fn sections(self, checks: &mut Checks) -> Vec<Section> {
         let mut sections = Vec::with_capacity(self.sections.len());
-        for (s, section) in self.sections.into_iter().enumerate() {
+        for (s, Object(section)) in self.sections.into_iter().enumerate() {
             let mut rows = Vec::with_capacity(section.rows.len());
-            for (r, row) in section.rows.into_iter().enumerate() {
+            for (r, Object(row)) in section.rows.into_iter().enumerate() {
                 let seats = match row.seats {
                     NewSeats::Count(n) => RowSeats::Count(checks.count(&format!("/sections/{s}/rows/{r}/seats"), n)),
                     NewSeats::Labels(labels) => RowSeats::Labels(labels),

@@ -85,12 +85,12 @@ def mailed_code(address):
     return until("a mail with a code", look)
 
 
-def account():
-    """The tokens of somebody who signed up."""
-    address = "contract@example.com"
-    post("/v1/accounts", None, {"email": address, "password": PASSWORD, "nickname": "계약"}, 201)
+def account(address):
+    """The id and the token of somebody who signed up."""
+    made = post("/v1/accounts", None, {"email": address, "password": PASSWORD, "nickname": "계약"}, 201)
     post("/v1/accounts/verify", None, {"email": address, "code": mailed_code(address)}, 204)
-    return post("/v1/auth/login", None, {"email": address, "password": PASSWORD}, 200)["access_token"]
+    session = post("/v1/auth/login", None, {"email": address, "password": PASSWORD}, 200)
+    return made["account_id"], session["access_token"]
 
 
 def main():
@@ -114,6 +114,7 @@ def main():
     tasks = [post(f"/v1/coupons/{one}/issue", MEMBER, {}, 201)["task_id"] for one in coupons[:3]]
 
     orders = [order(house, [f"A-1-{n}", f"B-1-{n}"]) for n in range(1, 21)]
+    unpaid = [order(house, [f"A-2-{n}", f"B-2-{n}"]) for n in range(2, 32)]
     orders += [order(house, ["A-2-1"], coupon_task_id=tasks[0], reference="mine 1"), order(sold_out, ["A-1-가"])]
     for number, one in enumerate(orders[:8] + orders[-2:]):
         paid(one, f"pk_contract{number}")
@@ -129,6 +130,9 @@ def main():
     given = {role: post(f"/v1/stores/{stores[0]}/tokens", SELLER, {"role": role, "name": f"{role} 1"}, 201)
         for role in ("pos", "display")}
     spare = [post(f"/v1/stores/{stores[0]}/tokens", SELLER, {"role": "pos", "name": f"spare {n}"}, 201) for n in range(5)]
+    _, person = account("contract@example.com")
+    applicant, token = account("applicant@example.com")
+    post("/v1/sellers/apply", token, None, 200)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     payments = [f"receipt-{n}" for n in range(12)]
     for number, payment in enumerate(payments):
@@ -141,13 +145,15 @@ def main():
     known = {
         "venues": [venue, small], "shows": [show], "performances": [house, sold_out, later], "doomed": doomed,
         "coupons": coupons, "tasks": tasks, "orders": [one["order_id"] for one in orders], "tickets": tickets,
-        "stores": stores[:1], "tokens": [one["token_id"] for one in spare], "payments": payments,
+        "unpaid": [one["order_id"] for one in unpaid], "amounts": [240000], "on_sale": 4 * [house] + [later, sold_out],
+        "codes": ["not-found", "seat-unavailable", "invalid-value"], "stores": stores[:1], "tokens": [one["token_id"] for one in spare], "payments": payments,
         "payment_keys": [f"{kind}_contract_{n}" for kind in ("pk", "decline") for n in range(20)],
         "seats": [f"{section}-{row}-{n}" for section in "AB" for row in range(3, 8) for n in range(1, 51)],
+        "accounts": [applicant],
         "streams": [f"order/{orders[0]['order_id']}", f"performance/{house}", f"seat/{house}/A-1-1"],
     }
     OUT.write_text(json.dumps(known, ensure_ascii=False))
-    tokens = {"POS": given["pos"]["token"], "DISPLAY": given["display"]["token"], "ACCOUNT": account()}
+    tokens = {"POS": given["pos"]["token"], "DISPLAY": given["display"]["token"], "ACCOUNT": person}
     env = OUT.with_suffix(".env")
     env.touch(mode=0o600)
     env.write_text("".join(f"{name}={token}\n" for name, token in tokens.items()))

@@ -91,7 +91,8 @@ pub fn codes(operation: &Operation) -> Vec<Code> {
     when(operation.takes_keys(), &[KeyInvalid, KeyReused]);
     when(operation.needs_key(), &[KeyRequired]);
     let body = operation.body();
-    when(body != Input::None, &[MalformedBody, RequestTimeout, BodyTooLarge, UnsupportedMediaType]);
+    when(body != Input::None, &[MalformedBody, RequestTimeout, BodyTooLarge]);
+    when(matches!(body, Input::Nothing | Input::Members), &[UnsupportedMediaType]);
     when(body == Input::Members, &[InvalidValue]);
     when(operation.is_stream(), &[InvalidEventId, TooManyStreams, TooManyWatchers]);
     when(operation.takes_tickets(), &[TicketInvalid]);
@@ -211,5 +212,7 @@ mod tests {
         assert!(of("GET", "/v1/orders/{id}/events").contains(&TicketInvalid));
         assert!(!of("GET", "/v1/accounts/me").contains(&RoleRequired), "everybody may know who they are");
         assert!(!of("GET", "/livez").contains(&RateLimited), "what is never limited");
+        let hint = of("POST", "/v1/psp/toss/webhook");
+        assert!(hint.contains(&BodyTooLarge) && !hint.contains(&UnsupportedMediaType), "its form is not ours");
     }
 }

@@ -105,6 +105,20 @@ const NEVER_NULL: &[(&str, &str)] = &[
     ("ChangedTerms", "hold_seconds"),
 ];
 
+/// The document's library says `int32` for what has no sign and goes up to twice that.
+fn widen(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("format").is_some_and(|format| format == "int32") {
+                members.insert("format".to_owned(), "int64".into());
+            }
+            members.values_mut().for_each(widen);
+        }
+        Value::Array(items) => items.iter_mut().for_each(widen),
+        _ => {}
+    }
+}
+
 /// Members of answers that are left out rather than null, or the other way round, need no word: serde's own forms say so.
 pub fn complete(schemas: &mut Map<String, Value>) {
     for (schema, member, bound) in bounds() {
@@ -119,6 +133,7 @@ pub fn complete(schemas: &mut Map<String, Value>) {
         }
     }
     for schema in schemas.values_mut() {
+        widen(schema);
         let members = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, member) in members.into_iter().flatten() {
             if let (Some(form), Some(member)) = (form(name), member.as_object_mut().filter(|member| is_text(member))) {
@@ -187,6 +202,7 @@ mod tests {
         let members = |schema: &str| all[schema]["properties"].as_object().expect("members").len();
         assert_eq!((members("NewPayment"), members("OrderPayment")), (6, 2));
         assert_eq!(all["Order"]["properties"]["hold_expires_at"]["format"], "date-time");
+        assert_eq!(all["Order"]["properties"]["attempts_left"]["format"], "int64", "a u32 does not fit into an int32");
         assert_eq!(all["PerformanceView"]["properties"]["position"]["pattern"], super::super::inputs::POSITION);
     }
 }

@@ -172,6 +172,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_of_a_foreign_form_has_an_end_too() {
+        let send = |bytes: usize| {
+            let request = Request::new(axum::body::Body::from("x".repeat(bytes)));
+            async move { Raw::from_request(request, &()).await.map(|raw| raw.0.len()).map_err(|problem| problem.code) }
+        };
+        assert_eq!(send(limits::BODY_BYTES).await, Ok(limits::BODY_BYTES));
+        assert_eq!(send(limits::BODY_BYTES + 1).await, Err(Code::BodyTooLarge));
+    }
+
+    #[tokio::test]
     async fn meaningless_numbers_can_be_read() {
         for number in ["-1", "0.1", "1e3", "9223372036854775808", "-9223372036854775809"] {
             let body = format!("{{\"name\":\"a\",\"amount\":{number}}}");

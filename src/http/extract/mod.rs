@@ -10,6 +10,7 @@ mod filters;
 mod gate;
 mod listing;
 mod mine;
+mod object;
 mod path;
 mod prefer;
 mod query;
@@ -25,6 +26,7 @@ pub use gate::{
 };
 pub use listing::{ListOf, Listing};
 pub use mine::Mine;
+pub use object::Object;
 pub use path::{At, At2, PathId};
 pub use prefer::Prefer;
 pub use query::{MIN_POSITION, Params, check as check_query, taken as taken_params, takes_min_position};
