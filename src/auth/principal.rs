@@ -19,6 +19,15 @@ pub enum Role {
 }
 
 impl Role {
+    pub const ALL: [Self; 6] = [Self::Member, Self::Seller, Self::Counsellor, Self::Admin, Self::Pos, Self::Display];
+    /// What somebody with an account can be.
+    pub const OF_PEOPLE: [Self; 4] = [Self::Member, Self::Seller, Self::Counsellor, Self::Admin];
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
     /// As in tokens.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,10 +1,11 @@
 //! `onsale account`: gives an account another role, as only operators can. How the first admin is made.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
 use super::Global;
 use super::failure::Failure;
 use super::output;
+use super::roles::roles;
 use crate::app;
 use crate::auth::Role;
 
@@ -20,28 +21,9 @@ enum What {
     Role {
         #[arg(long, value_name = "ADDRESS")]
         email: String,
-        #[arg(long)]
-        role: RoleName,
+        #[arg(long, value_parser = roles(Role::OF_PEOPLE))]
+        role: Role,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum RoleName {
-    Member,
-    Seller,
-    Counsellor,
-    Admin,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Member => Self::Member,
-            RoleName::Seller => Self::Seller,
-            RoleName::Counsellor => Self::Counsellor,
-            RoleName::Admin => Self::Admin,
-        }
-    }
 }
 
 impl Account {
@@ -49,7 +31,6 @@ impl Account {
         let config = global.load(Vec::new())?;
         let accounts = app::accounts_beside(&config).await?;
         let What::Role { email, role } = self.what;
-        let role = Role::from(role);
         let id = accounts.set_role(email, role).await.map_err(|error| Failure::of(error.to_string()))?;
         Ok(output::line(&format!("{id} is {} from its next sign-in on", role.as_str()))?)
     }

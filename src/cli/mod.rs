@@ -16,6 +16,7 @@ mod parked;
 mod progress;
 mod psp_simulator;
 mod replay;
+mod roles;
 mod serve;
 mod settings;
 mod token;
@@ -195,6 +196,8 @@ mod tests {
             "onsale nonsense",
             "onsale serve --nonsense",
             "onsale token",
+            "onsale token --sub a --role root",
+            "onsale account role --email a@b.kr --role pos",
             "onsale keys",
             "onsale keys rotate everything",
             "onsale keys retire access",

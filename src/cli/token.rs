@@ -5,10 +5,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 use super::Global;
 use super::failure::Failure;
+use super::roles::roles;
 use crate::app;
 use crate::auth::keys::Keys;
 use crate::auth::principal::{Principal, Role};
@@ -25,8 +24,8 @@ pub struct Token {
     /// The account that the token is for: an opaque id, no name and no mail address.
     #[arg(long, value_name = "ID")]
     sub: String,
-    #[arg(long)]
-    role: RoleName,
+    #[arg(long, value_parser = roles(Role::ALL))]
+    role: Role,
     /// The store that a pos or display token is good for.
     #[arg(long, value_name = "ID", required_if_eq_any([("role", "pos"), ("role", "display")]))]
     store: Option<String>,
@@ -36,29 +35,6 @@ pub struct Token {
     /// One token a line for ID-1 … ID-N.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum RoleName {
-    Member,
-    Seller,
-    Counsellor,
-    Admin,
-    Pos,
-    Display,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Member => Self::Member,
-            RoleName::Seller => Self::Seller,
-            RoleName::Counsellor => Self::Counsellor,
-            RoleName::Admin => Self::Admin,
-            RoleName::Pos => Self::Pos,
-            RoleName::Display => Self::Display,
-        }
-    }
 }
 
 impl Token {
@@ -74,7 +50,7 @@ impl Token {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for subject in subjects {
             let store = self.store.clone().map(StoreId::new);
-            let principal = Principal::operator(AccountId::new(subject), self.role.into(), store, now);
+            let principal = Principal::operator(AccountId::new(subject), self.role, store, now);
             let token = tokens.signer.sign(&principal, self.ttl, now).map_err(|e| Failure::of(e.to_string()))?;
             writeln!(out, "{token}")?;
         }
