@@ -37,12 +37,21 @@ impl From<Failure> for Fault {
     }
 }
 
+/// What a power failure may take back of what was written. The end of a process takes nothing back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    Ever,
+    /// But for the last moments: a count of failures is worth no wait for the disk, in which the log's own commits would wait
+    /// behind it.
+    Mostly,
+}
+
 /// One database. `@.` in a statement stands before the names of its tables, `@now` for its time in milliseconds. Every
 /// statement is a transaction of its own, and goes on when its caller is gone.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// How many rows it changed.
-    async fn run(&self, sql: &'static str, binds: Vec<Cell>) -> Result<u64, Failure>;
+    async fn run(&self, sql: &'static str, binds: Vec<Cell>, lasting: Lasting) -> Result<u64, Failure>;
 
     async fn rows(&self, sql: &'static str, binds: Vec<Cell>) -> Result<Vec<Vec<Cell>>, Failure>;
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::cells::{Cell, Engine, Failure, Row};
+use super::cells::{Cell, Engine, Failure, Lasting, Row};
 use super::{Cabinet, Document, Kind, Moment, Put, Revocation, Stored, TrailEntry, Trailed};
 use crate::fault::Fault;
 use crate::limits;
@@ -22,6 +22,10 @@ fn time(at: Option<Timestamp>) -> Cell {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn lasting(kind: Kind) -> Lasting {
+    if kind == Kind::Throttle { Lasting::Mostly } else { Lasting::Ever }
 }
 
 fn stored(cells: Vec<Cell>) -> Result<Stored, Fault> {
@@ -82,7 +86,7 @@ impl<E: Engine> Cabinet for Desk<E> {
                 include_str!("sql/change.sql")
             }
         };
-        match self.0.run(sql, binds).await {
+        match self.0.run(sql, binds, lasting(kind)).await {
             Ok(0) => Ok(Put::Conflict),
             Ok(_) => Ok(Put::Done),
             // The key's own conflicts are no errors, so this is the alias.
@@ -93,13 +97,13 @@ impl<E: Engine> Cabinet for Desk<E> {
 
     async fn remove(&self, kind: Kind, key: &str) -> Result<(), Fault> {
         let binds = vec![Cell::text(kind.as_str()), Cell::text(key)];
-        Ok(self.0.run(include_str!("sql/remove.sql"), binds).await.map(drop)?)
+        Ok(self.0.run(include_str!("sql/remove.sql"), binds, lasting(kind)).await.map(drop)?)
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), Fault> {
         let Revocation { credential, at, until } = revocation;
         let binds = vec![Cell::text(&credential), Cell::int(at.0), time(until)];
-        Ok(self.0.run(include_str!("sql/revoke.sql"), binds).await.map(drop)?)
+        Ok(self.0.run(include_str!("sql/revoke.sql"), binds, Lasting::Ever).await.map(drop)?)
     }
 
     async fn revoked(&self, since: Option<Moment>) -> Result<(Vec<Revocation>, Moment), Fault> {
@@ -121,7 +125,7 @@ impl<E: Engine> Cabinet for Desk<E> {
     async fn note(&self, entry: TrailEntry) -> Result<(), Fault> {
         let TrailEntry { at, kind, account, actor, origin, detail } = entry;
         let binds = vec![Cell::int(at.0), Cell::text(&kind), cell(account), cell(actor), cell(origin), cell(detail)];
-        Ok(self.0.run(include_str!("sql/note.sql"), binds).await.map(drop)?)
+        Ok(self.0.run(include_str!("sql/note.sql"), binds, Lasting::Ever).await.map(drop)?)
     }
 
     async fn trail(&self, account: Option<&str>, before: Option<i64>, most: usize) -> Result<Vec<Trailed>, Fault> {
@@ -151,7 +155,7 @@ impl<E: Engine> Cabinet for Desk<E> {
             (include_str!("sql/sweep_revoked.sql"), now),
             (include_str!("sql/sweep_trail.sql"), trail),
         ] {
-            swept += self.0.run(sql, vec![Cell::int(before.0), Cell::int(most)]).await?;
+            swept += self.0.run(sql, vec![Cell::int(before.0), Cell::int(most)], Lasting::Mostly).await?;
         }
         Ok(swept)
     }

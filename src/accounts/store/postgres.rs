@@ -6,7 +6,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row, TypeInfo};
 use tokio::time::timeout;
 
-use super::cells::{Cell, Engine, Failure};
+use super::cells::{Cell, Engine, Failure, Lasting};
 use crate::fault::Fault;
 use crate::limits;
 
@@ -14,22 +14,30 @@ use crate::limits;
 const MAKING_LOCK: i64 = 0x006f_6e73_616c_6503;
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
-pub struct Schema(PgPool);
+pub struct Schema {
+    pool: PgPool,
+    /// Does not wait for the disk.
+    counts: PgPool,
+}
 
 impl Schema {
     pub async fn open(options: PgConnectOptions) -> Result<Self, Fault> {
         make(&options).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(limits::ACCOUNT_CONNECTIONS)
-            .min_connections(0)
-            .acquire_timeout(limits::CONNECT_TIME)
-            // Whoever waited in vain leaves a connection behind that may never answer again.
-            .after_release(|conn, _| {
-                Box::pin(async move { Ok(matches!(timeout(limits::CONNECT_TIME, conn.ping()).await, Ok(Ok(())))) })
-            })
-            .connect_lazy_with(options);
-        Ok(Self(pool))
+        let counts = pool(options.clone().options([("synchronous_commit", "off")]));
+        Ok(Self { pool: pool(options), counts })
     }
+}
+
+fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(limits::ACCOUNT_CONNECTIONS)
+        .min_connections(0)
+        .acquire_timeout(limits::CONNECT_TIME)
+        // Whoever waited in vain leaves a connection behind that may never answer again.
+        .after_release(|conn, _| {
+            Box::pin(async move { Ok(matches!(timeout(limits::CONNECT_TIME, conn.ping()).await, Ok(Ok(())))) })
+        })
+        .connect_lazy_with(options)
 }
 
 /// Looked for first: a role that may only use the tables need not be allowed to make them.
@@ -100,14 +108,17 @@ async fn apart<T: Send + 'static>(
 
 #[async_trait]
 impl Engine for Schema {
-    async fn run(&self, sql: &'static str, binds: Vec<Cell>) -> Result<u64, Failure> {
-        let pool = self.0.clone();
+    async fn run(&self, sql: &'static str, binds: Vec<Cell>, lasting: Lasting) -> Result<u64, Failure> {
+        let pool = match lasting {
+            Lasting::Ever => self.pool.clone(),
+            Lasting::Mostly => self.counts.clone(),
+        };
         let work = async move { bound(sql, binds).execute(&pool).await.map(|done| done.rows_affected()) };
         apart(answered(work)).await
     }
 
     async fn rows(&self, sql: &'static str, binds: Vec<Cell>) -> Result<Vec<Vec<Cell>>, Failure> {
-        let pool = self.0.clone();
+        let pool = self.pool.clone();
         let work = async move { bound(sql, binds).fetch_all(&pool).await?.iter().map(cells).collect() };
         apart(answered(work)).await
     }

@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, TypeInfo, ValueRef};
 
-use super::cells::{Cell, Engine, Failure};
+use super::cells::{Cell, Engine, Failure, Lasting};
 use crate::fault::Fault;
 use crate::limits;
 
@@ -21,7 +21,11 @@ pub const FILE: &str = "accounts.db";
 const OWNER_ONLY: u32 = 0o600;
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
-pub struct File(SqlitePool);
+pub struct File {
+    pool: SqlitePool,
+    /// Does not wait for the disk.
+    counts: SqlitePool,
+}
 
 impl File {
     pub async fn open(dir: &Path) -> Result<Self, Fault> {
@@ -35,15 +39,16 @@ impl File {
             .busy_timeout(limits::STATEMENT_TIME)
             .pragma("secure_delete", "on")
             .disable_statement_logging();
-        let pool = SqlitePoolOptions::new()
-            .max_connections(limits::ACCOUNT_CONNECTIONS)
-            .acquire_timeout(limits::STATEMENT_TIME)
-            .connect_with(options)
-            .await
-            .map_err(|error| Fault::from(meaning(&error)))?;
+        let pool = async |options| {
+            let pool = SqlitePoolOptions::new().max_connections(limits::ACCOUNT_CONNECTIONS);
+            let pool = pool.acquire_timeout(limits::STATEMENT_TIME).connect_with(options).await;
+            pool.map_err(|error| Fault::from(meaning(&error)))
+        };
+        let counts = pool(options.clone().synchronous(SqliteSynchronous::Normal)).await?;
+        let pool = pool(options).await?;
         let tables = include_str!("../../../migrations/sqlite/accounts/accounts.sql");
         sqlx::raw_sql(tables).execute(&pool).await.map_err(|error| Fault::from(meaning(&error)))?;
-        Ok(Self(pool))
+        Ok(Self { pool, counts })
     }
 }
 
@@ -83,13 +88,16 @@ async fn apart<T: Send + 'static>(
 
 #[async_trait]
 impl Engine for File {
-    async fn run(&self, sql: &'static str, binds: Vec<Cell>) -> Result<u64, Failure> {
-        let pool = self.0.clone();
+    async fn run(&self, sql: &'static str, binds: Vec<Cell>, lasting: Lasting) -> Result<u64, Failure> {
+        let pool = match lasting {
+            Lasting::Ever => self.pool.clone(),
+            Lasting::Mostly => self.counts.clone(),
+        };
         apart(async move { bound(sql, binds).execute(&pool).await.map(|done| done.rows_affected()) }).await
     }
 
     async fn rows(&self, sql: &'static str, binds: Vec<Cell>) -> Result<Vec<Vec<Cell>>, Failure> {
-        let pool = self.0.clone();
+        let pool = self.pool.clone();
         apart(async move { bound(sql, binds).fetch_all(&pool).await?.iter().map(cells).collect() }).await
     }
 }
