@@ -1,19 +1,25 @@
-//! What happens to every request, whatever its route? One small layer: a name, a place of origin and the limits that go with it
+//! What happens to every request, whatever its route? It gets a name, a place of origin and the limits that go with it
 //! (`guard`), what browsers are told (`cors`, `safety`), a time limit, a guard against panics, the body of problems, and a count.
 //!
-//! One layer instead of a tower of them: this is on the way of every hot request. It knows no route.
+//! One function instead of a tower of layers: this is on the way of every hot request. It knows no route.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use metrics::{Counter, Histogram};
+use tower::Service;
 use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
@@ -38,8 +44,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const STREAM_TICKETS: &str = "/v1/stream-tickets";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What the layer needs. The counters are looked up once: a registry look-up per request would cost more than the count.
-#[derive(Clone)]
+/// What is done around every request needs this. The counters are looked up once: a registry look-up per request would
+/// cost more than the count.
 pub struct Edge {
     clock: Arc<dyn Clock>,
     entropy: Entropy,
@@ -72,8 +78,42 @@ impl Edge {
     }
 }
 
-/// Around the whole router.
-pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+/// The whole edge: every route, and what happens around all of them. Not a layer of the router, which would be copied and
+/// boxed anew for each request.
+#[derive(Clone)]
+pub struct Front(Arc<Inner>);
+
+struct Inner {
+    edge: Edge,
+    /// For requests without query parameters, of which there is nothing to be asked.
+    plain: Router,
+    /// For those with some: every route looks at them first (`asked`).
+    asking: Router,
+}
+
+impl Front {
+    #[must_use]
+    pub fn new(edge: Edge, plain: Router, asking: Router) -> Self {
+        Self(Arc::new(Inner { edge, plain, asking }))
+    }
+}
+
+impl Service<Request<Body>> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let front = self.0.clone();
+        Box::pin(async move { Ok(around(&front, request).await) })
+    }
+}
+
+async fn around(Inner { edge, plain, asking }: &Inner, mut request: Request) -> Response {
     let begun = edge.clock.elapsed();
     let correlation = edge.entropy.uuid(edge.clock.wall());
     let (id, correlation) = name(request.headers(), correlation);
@@ -98,7 +138,9 @@ pub async fn around(State(edge): State<Edge>, mut request: Request, next: Next) 
         if edge.follows && command && path != STREAM_TICKETS {
             return Problem::not_owner().into_response();
         }
-        next.run(request).await
+        let mut routes = if request.uri().query().is_none() { plain.clone() } else { asking.clone() };
+        let Ok(answer) = Service::<Request>::call(&mut routes, request).await;
+        answer
     };
     let guarded = AssertUnwindSafe(served).catch_unwind();
     let mut response = match tokio::time::timeout(limits::REQUEST_TIME, guarded).await {
@@ -160,9 +202,6 @@ impl Asked {
 /// Around each route: refuses query parameters that it does not take, and lets a reading that names positions wait until the
 /// log has come that far. What is wrong with a method comes before what is wrong with its parameters.
 pub async fn asked(State(asked): State<Asked>, request: Request, next: Next) -> Response {
-    if request.uri().query().is_none() {
-        return next.run(request).await;
-    }
     let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let reading = matches!(method, Method::GET | Method::HEAD);
@@ -238,9 +277,7 @@ fn write_problem(response: &mut Response, problem: &Problem, id: &HeaderValue) {
 mod tests {
     use std::time::Duration;
 
-    use axum::body::Body;
     use axum::routing::any;
-    use axum::{Router, middleware};
     use http_body_util::BodyExt;
     use metrics::Counter;
     use tower::ServiceExt;
@@ -261,10 +298,10 @@ mod tests {
             took: Histogram::noop(),
             follows: false,
         };
-        let app = Router::new()
+        let routes = Router::new()
             .route("/never", any(std::future::pending::<()>))
-            .route("/panics", any(async || panic!("a bug") as ()))
-            .layer(middleware::from_fn_with_state(edge, around));
+            .route("/panics", any(async || panic!("a bug") as ()));
+        let app = Front::new(edge, routes.clone(), routes);
         let table = [
             ("GET", "/never", "timed-out", limits::REQUEST_TIME),
             ("POST", "/never", "outcome-unknown", limits::REQUEST_TIME),

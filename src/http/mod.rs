@@ -41,7 +41,7 @@ mod venues;
 use axum::{Router, middleware};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub use edge::{Choices, Cors, Forwarding, Guard};
+pub use edge::{Choices, Cors, Forwarding, Front, Guard};
 pub use ops::{Check, Readiness};
 pub use server::{Crowd, Terms, serve};
 pub use state::Handles;
@@ -49,15 +49,16 @@ pub use state::Handles;
 use {error::Problem, state::Shared, table::table};
 
 /// The whole edge, ready to be served.
-pub fn router(handles: Handles) -> Router {
+pub fn router(handles: Handles) -> Front {
     let (routes, document) = table().split_for_parts();
     let asked = edge::Asked::new(&document, handles.hub.clone());
     let document = document::written(document).to_string();
-    let around = edge::Edge::new(&handles);
-    routes
-        .route_layer(middleware::from_fn_with_state(asked, edge::asked))
-        .with_state(Shared::new(handles, document))
-        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
-        .fallback(|| async { Problem::not_found() })
-        .layer(middleware::from_fn_with_state(around, edge::around))
+    let edge = edge::Edge::new(&handles);
+    let asking = routes.clone().route_layer(middleware::from_fn_with_state(asked, edge::asked));
+    let shared = Shared::new(handles, document);
+    let whole = |routes: Router<Shared>| {
+        let pages = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+        routes.with_state(shared.clone()).merge(pages).fallback(|| async { Problem::not_found() })
+    };
+    Front::new(edge, whole(routes), whole(asking))
 }

@@ -7,11 +7,14 @@ mod crowd;
 mod endless;
 mod line;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
 pub use self::crowd::Crowd;
 use self::crowd::Entry;
@@ -40,9 +44,26 @@ pub struct Terms {
     pub stalled: Duration,
 }
 
+/// Whoever answers requests, and always does.
+pub trait Answers:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
 /// Serves until `shutdown`, endless answers on `streams`: a frame for thousands of watchers wakes thousands of tasks, and a
 /// command must not wait behind them in one queue. Then stops accepting, lets requests that run finish, and cuts what is left.
-pub async fn serve(listener: TcpListener, router: Router, terms: Terms, streams: Handle, shutdown: CancellationToken) {
+pub async fn serve<S: Answers>(
+    listener: TcpListener,
+    service: S,
+    terms: Terms,
+    streams: Handle,
+    shutdown: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(terms.connections));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -57,7 +78,7 @@ pub async fn serve(listener: TcpListener, router: Router, terms: Terms, streams:
             Ok(None) => {}
             Ok(Some((line, place, entry))) => {
                 let counted = Counted::new(place, entry);
-                let connection = connection(line, router.clone(), shutdown.clone(), cut.clone());
+                let connection = connection(line, service.clone(), shutdown.clone(), cut.clone());
                 let (more, streams, cut) = (tasks.clone(), streams.clone(), cut.clone());
                 tasks.spawn(async move {
                     if let Some((endless, line)) = Box::pin(connection).await {
@@ -129,9 +150,9 @@ async fn pause_after(error: &io::Error) {
 }
 
 /// One connection until its last answer; an answer without end goes on alone.
-async fn connection(
+async fn connection<S: Answers>(
     (line, peer): (Line, Arc<Peer>),
-    router: Router,
+    answers: S,
     shutdown: CancellationToken,
     cut: CancellationToken,
 ) -> Option<(Endless, Line)> {
@@ -139,7 +160,7 @@ async fn connection(
     let handing = handover.clone();
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        handing.clone().serve(router.clone(), request)
+        handing.clone().serve(answers.clone(), request)
     });
     let mut builder = http1::Builder::new();
     builder
@@ -172,6 +193,7 @@ async fn connection(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, Request, StatusCode};
@@ -16,7 +15,7 @@ use tower::ServiceExt;
 use self::handles::{handles, keys};
 use super::document::access::{ROLES, WHO_MAY};
 use super::error::Code;
-use super::{router, table};
+use super::{Front, router, table};
 use crate::auth::{Principal, Revoked, Role, Signer, Tickets};
 use crate::clock::{Clock, SystemClock};
 use crate::ids::{AccountId, StoreId};
@@ -63,7 +62,7 @@ fn token(role: Role) -> String {
     Signer::new(&keys().access).sign(&operator(role), Duration::from_secs(60), SystemClock.wall()).expect("signs")
 }
 
-async fn send(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+async fn send(app: &Front, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
+use axum::body::Body;
 use axum::response::Response;
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
@@ -22,8 +22,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
+use super::Answers;
 use super::line::Line;
 use crate::clock::{Clock, SystemClock};
 
@@ -44,10 +44,15 @@ pub struct Endless {
 
 impl Handover {
     /// Serves one request; what can be taken over is never answered here.
-    pub async fn serve(self: Arc<Self>, router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    pub async fn serve<S: Answers>(
+        self: Arc<Self>,
+        mut answers: S,
+        request: Request<Incoming>,
+    ) -> Result<Response, Infallible> {
         let first = !self.used.swap(true, Ordering::Relaxed);
         let (reads, version) = (request.method() == Method::GET, request.version());
-        let response = router.oneshot(request).await?;
+        // Whoever answers is always ready.
+        let response = answers.call(request.map(Body::new)).await?;
         let streams = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
         if !(first && reads && streams && response.status() == StatusCode::OK) {
             return Ok(response);

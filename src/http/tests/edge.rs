@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::middleware;
+use axum::Router;
 use axum::routing::post;
 
 use super::*;
 use crate::addresses::Networks;
 use crate::http::Handles;
-use crate::http::edge::{Choices, Cors, Edge, Forwarding, Guard, around};
+use crate::http::edge::{Choices, Cors, Edge, Forwarding, Guard};
 use crate::http::extract::{ClientAddress, OriginCheck};
 use crate::http::server::Peer;
 use crate::throttle::{Class, Quota, Throttle};
@@ -31,12 +31,12 @@ pub fn open() -> Guard {
 }
 
 /// Two at once of everything, and then one an hour.
-async fn strict() -> Router {
+async fn strict() -> Front {
     let guard = Guard::new(choices(|_| Quota::new(2, 1, Duration::from_secs(3_600))));
     router(Handles { guard: Arc::new(guard), ..handles().await })
 }
 
-async fn send_from(app: &Router, from: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+async fn send_from(app: &Front, from: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -166,12 +166,12 @@ async fn nobody_chooses_an_address() {
     }
 }
 
-fn small(handles: &Handles) -> Router {
+fn small(handles: &Handles) -> Front {
     let address = |ClientAddress(address)| async move { format!("{address:?}") };
-    Router::new()
+    let routes = Router::new()
         .route("/own", post(|_: OriginCheck| async { "taken" }))
-        .route("/where", axum::routing::get(address))
-        .layer(middleware::from_fn_with_state(Edge::new(handles), around))
+        .route("/where", axum::routing::get(address));
+    Front::new(Edge::new(handles), routes.clone(), routes)
 }
 
 #[tokio::test]
