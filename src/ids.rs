@@ -19,13 +19,15 @@ impl Hash16 {
     /// Hashes parts with their lengths, so that `["ab","c"]` and `["a","bc"]` differ. `domain` separates purposes.
     #[must_use]
     pub fn of(domain: &str, parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in std::iter::once(&domain.as_bytes()).chain(parts.iter()) {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+        let domain = domain.as_bytes();
+        let all = || std::iter::once(&domain).chain(parts.iter());
+        let mut text = Vec::with_capacity(all().map(|part| 8 + part.len()).sum());
+        for part in all() {
+            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            text.extend_from_slice(part);
         }
         let mut out = [0; 16];
-        out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        out.copy_from_slice(&blake3::hash(&text).as_bytes()[..16]);
         Self(out)
     }
 

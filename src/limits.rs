@@ -57,6 +57,8 @@ pub const SHADOWS: usize = 1_024;
 pub const SHADOW_IDLE: Duration = Duration::from_secs(60);
 /// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
 pub const ACTORS_AWAKE: usize = 400_000;
+/// Actors of each noun that have nothing to do and wait for another stream, so that none must be started.
+pub const ACTORS_WAITING: usize = 1_024;
 /// A segment of a snapshot is due when the tail is longer than this.
 pub const SNAPSHOT_TAIL: u64 = 1_000;
 /// Events of one segment, at most.

@@ -94,7 +94,9 @@ const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_
 
 /// Starts the log of this process. A second call in one process keeps the first one.
 pub fn init_log(config: &Log) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.level)
+    // The actors' library makes a span for each actor, which says nothing and costs memory for as long as that lives.
+    let quiet = format!("ractor=warn,{}", config.level);
+    let filter = EnvFilter::try_new(&quiet)
         .map_err(|_| ConfigError::new("log.level", "must be error, warn, info, debug, trace or a filter of them"))?;
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -13,7 +13,7 @@ use super::part::Cast;
 use super::sequencer::{Notice, Turn};
 use super::{Accepted, CommandError, Outcome, Request};
 use crate::domain::{Aggregate, Asked, Decision};
-use crate::events::{Chain, Event, NounEvent, Record, codec};
+use crate::events::{Chain, NounEvent, Record, codec};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CommandId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
@@ -146,8 +146,7 @@ pub fn encode<A: Aggregate>(cell: &Cell<A>, events: &[A::Event], into: &mut Vec<
     let mut version = cell.version;
     for event in events {
         version = version.next();
-        let event: Event = event.clone().into_event();
-        let payload = codec::encode(&event).map_err(|error| Fault::internal(error.to_string()))?;
+        let payload = event.payload().map_err(|error| Fault::internal(error.to_string()))?;
         into.push(Encoded { stream: cell.stream.clone(), version, kind: event.kind(), payload });
     }
     Ok(())

@@ -161,6 +161,9 @@ impl Owned {
     }
 
     async fn wake<A: Aggregate>(&self, partition: Partition, stream: &StreamId) -> Result<Lease, Fault> {
+        if let Some(lease) = self.node.registry.awake_one(&self.node, partition, stream)? {
+            return Ok(lease);
+        }
         let leases = self.node.registry.wake::<A>(&self.node, partition, std::slice::from_ref(stream)).await?;
         leases.into_iter().next().ok_or_else(|| Fault::internal("woke nobody"))
     }

@@ -140,6 +140,7 @@ impl Engine {
         self.tasks.close();
         self.tasks.wait().await;
         (0..node.partitions()).for_each(|partition| node.registry.forget(crate::ids::Partition(partition)));
+        node.registry.close();
         self.lane_stop.cancel();
         if let Err(error) = self.lane.await {
             tracing::error!(%error, "the lane did not end well");

@@ -12,6 +12,7 @@ mod decision;
 mod dispatch;
 mod door;
 mod engine;
+mod idle;
 mod loader;
 mod logtime;
 mod node;

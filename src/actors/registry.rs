@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::cell::Cell;
+use super::idle::Idle;
 use super::node::Node;
 use super::shell::{Message, Shell};
 use crate::domain::Aggregate;
@@ -26,12 +27,14 @@ use crate::limits;
 /// An awake actor.
 pub struct Handle {
     pub stream: StreamId,
+    pub partition: Partition,
     /// `ActorRef<Message<A>>` of the stream's aggregate.
     actor: Box<dyn Any + Send + Sync>,
     /// Asks the actor to leave, without knowing its type.
     leave: fn(Lease),
-    /// Ends the actor, without knowing its type.
-    stop: fn(&Handle),
+    /// Lets another stream have the actor, without knowing its type.
+    retire: fn(&Idle, Box<dyn Any + Send + Sync>),
+    idle: Arc<Idle>,
     generation: u64,
     /// Seconds of the node's clock.
     last_used: AtomicU64,
@@ -62,7 +65,7 @@ impl Handle {
 /// Nobody can speak to the actor any more, and every message that was sent has been handled.
 impl Drop for Handle {
     fn drop(&mut self) {
-        (self.stop)(self);
+        (self.retire)(&self.idle, std::mem::replace(&mut self.actor, Box::new(())));
     }
 }
 
@@ -78,6 +81,7 @@ pub struct Registry {
     /// One map per partition: they have nothing to do with each other.
     slots: Vec<Mutex<Slots>>,
     awake: AtomicUsize,
+    idle: Arc<Idle>,
 }
 
 /// What waking found under the lock.
@@ -91,11 +95,27 @@ struct Found {
 
 impl Registry {
     pub fn new(partitions: u16) -> Self {
-        Self { slots: (0..partitions).map(|_| Mutex::default()).collect(), awake: AtomicUsize::new(0) }
+        Self {
+            slots: (0..partitions).map(|_| Mutex::default()).collect(),
+            awake: AtomicUsize::new(0),
+            idle: Arc::default(),
+        }
     }
 
     pub fn awake(&self) -> usize {
         self.awake.load(Ordering::Relaxed)
+    }
+
+    /// The lease on an actor that is awake already: the way of nearly all commands to something hot.
+    pub fn awake_one(&self, node: &Node, partition: Partition, stream: &StreamId) -> Result<Option<Lease>, Fault> {
+        let generation = node.sequencer(partition).generation()?;
+        let slots = self.slots[usize::from(partition.0)].lock();
+        let Some(Slot::Awake(handle)) = slots.get(stream) else { return Ok(None) };
+        if handle.generation != generation {
+            return Ok(None);
+        }
+        handle.last_used.store(node.clock.elapsed().as_secs(), Ordering::Relaxed);
+        Ok(Some(handle.clone()))
     }
 
     /// Leases on the actors of `streams`, all of `partition`, in their order.
@@ -163,8 +183,8 @@ impl Registry {
     }
 
     /// The actor asks to leave; granted if nobody can be about to speak to it.
-    pub fn leave(&self, partition: Partition, lease: &Lease) -> bool {
-        let mut slots = self.slots[usize::from(partition.0)].lock();
+    pub fn leave(&self, lease: &Lease) -> bool {
+        let mut slots = self.slots[usize::from(lease.partition.0)].lock();
         // The one in the actor's hand and the registry's own; every other one is somebody who may send.
         let alone = Arc::strong_count(lease) <= 2;
         alone && self.remove(&mut slots, lease)
@@ -198,6 +218,11 @@ impl Registry {
             }
             Slot::Loading(_) => true,
         });
+    }
+
+    /// From now on an actor that nobody needs any more ends.
+    pub fn close(&self) {
+        self.idle.close();
     }
 
     /// Asks actors that were idle for long to leave; sooner where too many are awake.
@@ -265,18 +290,21 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
         let mut turn = node.sequencer(partition).turn(generation)?;
         turn.post(&stream, cell.notice(), cell.shown);
     }
-    let shell = Shell::<A>::new(node.clone(), partition);
-    let spawned = Actor::spawn(None, shell, cell).await;
-    let (actor, _) = spawned.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?;
+    let idle = node.registry.idle.clone();
+    let actor = match idle.take(cell) {
+        Ok(actor) => actor,
+        Err(cell) => {
+            let spawned = Actor::spawn(None, Shell::<A>::new(node.clone()), *cell).await;
+            spawned.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?.0
+        }
+    };
     Ok(Arc::new(Handle {
         stream,
+        partition,
         actor: Box::new(actor),
         leave: |lease| drop(Handle::cast::<A>(lease, Message::Leave)),
-        stop: |handle| {
-            if let Some(actor) = handle.actor.downcast_ref::<ActorRef<Message<A>>>() {
-                actor.stop(None);
-            }
-        },
+        retire: Idle::keep::<A>,
+        idle,
         generation,
         last_used: AtomicU64::new(node.clock.elapsed().as_secs()),
     }))

@@ -6,7 +6,7 @@
 //! no IO.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -59,7 +59,7 @@ struct Inner {
     /// Last position known to survive a crash.
     durable: Position,
     last_at: Timestamp,
-    waiting: BTreeMap<Position, Vec<Tell>>,
+    waiting: Waiting,
     deadlines: Deadlines,
 }
 
@@ -79,7 +79,7 @@ impl Sequencer {
             head: state.head,
             durable: state.head,
             last_at: state.last_at,
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
             deadlines: Deadlines::from_rows(timers),
         };
         let (inner, board, phase_changed) = (Mutex::new(inner), Mutex::default(), Notify::new());
@@ -196,10 +196,9 @@ impl Sequencer {
         let told = {
             let mut inner = self.inner.lock();
             inner.durable = inner.durable.max(position);
-            let later = inner.waiting.split_off(&position.next());
-            std::mem::replace(&mut inner.waiting, later)
+            inner.waiting.up_to(position)
         };
-        told.into_values().flatten().for_each(|tell| tell(Ok(())));
+        told.into_iter().for_each(|(_, tell)| tell(Ok(())));
     }
 
     /// Units up to `doubtful` may be in the log or not; everything queued behind them certainly is not and never will be.
@@ -209,10 +208,10 @@ impl Sequencer {
             inner.generation += 1;
             inner.phase = Phase::Recovering;
             self.board.lock().clear();
-            inner.waiting.split_off(&doubtful.next())
+            inner.waiting.after(doubtful)
         };
         self.phase_changed.notify_waiters();
-        superseded.into_values().flatten().for_each(|tell| tell(Err(Fault::Superseded)));
+        superseded.into_iter().for_each(|(_, tell)| tell(Err(Fault::Superseded)));
     }
 
     /// The doubt is over: what the log says is so. A unit that was refused for good hears its own fault.
@@ -225,19 +224,17 @@ impl Sequencer {
             inner.durable = state.head;
             inner.last_at = inner.last_at.max(state.last_at);
             inner.deadlines.renew(timers);
-            let unwritten = inner.waiting.split_off(&state.head.next());
-            (std::mem::take(&mut inner.waiting), unwritten)
+            let unwritten = inner.waiting.after(state.head);
+            (std::mem::take(&mut inner.waiting).0, unwritten)
         };
         self.phase_changed.notify_waiters();
         self.waits_changed.notify_one();
-        written.into_values().flatten().for_each(|tell| tell(Ok(())));
-        let (last, fault) = guilty.unzip();
-        for (position, tells) in unwritten {
+        written.into_iter().for_each(|(_, tell)| tell(Ok(())));
+        let mut guilty = guilty;
+        for (position, tell) in unwritten {
             // The first to wait at the guilty unit's end is the unit itself; the others only saw what it promised.
-            let mut own = fault.as_ref().filter(|_| last == Some(position));
-            for tell in tells {
-                tell(Err(own.take().cloned().unwrap_or(Fault::Superseded)));
-            }
+            let own = guilty.take_if(|(last, _)| *last == position).map(|(_, fault)| fault);
+            tell(Err(own.unwrap_or(Fault::Superseded)));
         }
     }
 
@@ -251,7 +248,7 @@ impl Sequencer {
             std::mem::take(&mut inner.waiting)
         };
         self.phase_changed.notify_waiters();
-        waiting.into_values().flatten().for_each(|tell| tell(Err(doubt.clone())));
+        waiting.0.into_iter().for_each(|(_, tell)| tell(Err(doubt.clone())));
     }
 }
 
@@ -260,8 +257,36 @@ impl Inner {
         if position <= self.durable {
             tell(Ok(()));
         } else {
-            self.waiting.entry(position).or_default().push(tell);
+            self.waiting.push(position, tell);
         }
+    }
+}
+
+/// Who waits for which position, in its order; of one position, in the order of waiting.
+#[derive(Default)]
+struct Waiting(VecDeque<(Position, Tell)>);
+
+impl Waiting {
+    /// Nearly all wait for the newest position of all.
+    fn push(&mut self, position: Position, tell: Tell) {
+        if self.0.back().is_none_or(|(last, _)| *last <= position) {
+            self.0.push_back((position, tell));
+        } else {
+            let behind = self.0.partition_point(|(other, _)| *other <= position);
+            self.0.insert(behind, (position, tell));
+        }
+    }
+
+    /// Takes out those who wait for `position` or an earlier one.
+    fn up_to(&mut self, position: Position) -> VecDeque<(Position, Tell)> {
+        let later = self.after(position);
+        std::mem::replace(&mut self.0, later)
+    }
+
+    /// Takes out those who wait for a later one.
+    fn after(&mut self, position: Position) -> VecDeque<(Position, Tell)> {
+        let first = self.0.partition_point(|(other, _)| *other <= position);
+        self.0.split_off(first)
     }
 }
 
@@ -342,7 +367,7 @@ impl Turn<'_> {
         }
         self.inner.head = last;
         self.post(lead, notice, last);
-        self.inner.waiting.entry(last).or_default().push(tell);
+        self.inner.waiting.push(last, tell);
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub struct Seen {
     pub at: Timestamp,
 }
 
-/// What an actor can be asked. Every message but the wish to leave carries a lease, so that it will be handled.
+/// What an actor can be asked. Every message about the stream that lives there carries a lease on it.
 pub enum Message<A: Aggregate> {
     Run(Box<Run<A>>, Lease),
     Look(Look<A>, Lease),
@@ -44,6 +44,8 @@ pub enum Message<A: Aggregate> {
     /// The deadline may have come.
     Due(oneshot::Sender<()>, Lease),
     Leave(Lease),
+    /// Another stream moves in; whatever was known before belonged to one that has left.
+    Enter(Box<Cell<A>>),
 }
 
 /// A command on its way to its actor.
@@ -57,18 +59,17 @@ pub struct Run<A: Aggregate> {
 
 pub struct Shell<A: Aggregate> {
     node: Arc<Node>,
-    partition: Partition,
     aggregate: PhantomData<fn() -> A>,
 }
 
 impl<A: Aggregate> Shell<A> {
-    pub fn new(node: Arc<Node>, partition: Partition) -> Self {
-        Self { node, partition, aggregate: PhantomData }
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node, aggregate: PhantomData }
     }
 
     async fn run(&self, cell: &mut Cell<A>, run: Run<A>, lease: &Lease) {
         let Run { command, request, reply, permit } = run;
-        self.apply_due(cell).await;
+        self.apply_due(cell, lease.partition).await;
         let leaving = (!A::STAYS).then(|| lease.clone());
         let answer = move |result| {
             drop(permit);
@@ -78,32 +79,32 @@ impl<A: Aggregate> Shell<A> {
                 lease.ask_to_leave();
             }
         };
-        match Crew::gather(&self.node, self.partition, cell, &command, &request.by).await {
-            Ok(crew) => decision::run(&self.node, self.partition, cell, crew, &command, &request, Box::new(answer)),
+        match Crew::gather(&self.node, lease.partition, cell, &command, &request.by).await {
+            Ok(crew) => decision::run(&self.node, lease.partition, cell, crew, &command, &request, Box::new(answer)),
             Err(fault) => answer(Err(fault.into())),
         }
     }
 
     /// A deadline that has come is applied before anything else is decided.
-    async fn apply_due(&self, cell: &mut Cell<A>) {
-        let at = self.node.sequencer(self.partition).at();
+    async fn apply_due(&self, cell: &mut Cell<A>, partition: Partition) {
+        let at = self.node.sequencer(partition).at();
         if !cell.is_due(at) {
             return;
         }
         let Some(command) = A::due(&cell.state) else { return };
         let request = due_request(cell, &self.node, at);
-        if let Ok(crew) = Crew::gather(&self.node, self.partition, cell, &command, &request.by).await {
+        if let Ok(crew) = Crew::gather(&self.node, partition, cell, &command, &request.by).await {
             let ignore = Box::new(|result| {
                 if let Err(error) = result {
                     tracing::debug!(%error, "a deadline was not applied this time");
                 }
             });
-            decision::run(&self.node, self.partition, cell, crew, &command, &request, ignore);
+            decision::run(&self.node, partition, cell, crew, &command, &request, ignore);
         }
     }
 
-    fn look(&self, cell: &Cell<A>, look: Look<A>) {
-        let sequencer = self.node.sequencer(self.partition);
+    fn look(&self, cell: &Cell<A>, look: Look<A>, partition: Partition) {
+        let sequencer = self.node.sequencer(partition);
         // A turn that is refused drops `look`: its caller hears that the way is closed and tries again.
         if let Ok(mut turn) = sequencer.turn(cell.generation) {
             let seen = Seen { version: cell.version, shown: cell.shown, at: turn.stamp() };
@@ -121,24 +122,24 @@ impl<A: Aggregate> Shell<A> {
 
     /// True if the actor may end: nobody is about to speak to it, and what it knows is in the log.
     fn may_leave(&self, cell: &Cell<A>, lease: &Lease) -> bool {
-        let sequencer = self.node.sequencer(self.partition);
+        let sequencer = self.node.sequencer(lease.partition);
         if cell.shown > sequencer.durable() {
             return false;
         }
         // Left within the turn: nobody can take the place and post a notice before ours is gone.
         let mut turn = sequencer.turn(cell.generation).ok();
-        let left = self.node.registry.leave(self.partition, lease);
+        let left = self.node.registry.leave(lease);
         if left && let Some(turn) = &mut turn {
             turn.post(&cell.stream, None, cell.shown);
         }
         left
     }
 
-    fn snapshot_if_due(&self, cell: &mut Cell<A>) {
+    fn snapshot_if_due(&self, cell: &mut Cell<A>, partition: Partition) {
         if cell.wants_snapshot() {
             cell.tail = 0;
             let entries = A::entries(&cell.state) as u64;
-            cell.saving = super::snapshot::spawn::<A>(&self.node, self.partition, cell.stream.clone(), entries);
+            cell.saving = super::snapshot::spawn::<A>(&self.node, partition, cell.stream.clone(), entries);
         }
     }
 }
@@ -173,6 +174,10 @@ impl<A: Aggregate> Actor for Shell<A> {
         message: Message<A>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if let Message::Enter(cell) = message {
+            *state = Some(*cell);
+            return Ok(());
+        }
         let Some(cell) = state.as_mut() else { return Ok(()) };
         let (lease, asked_to_leave) = match message {
             Message::Run(run, lease) => {
@@ -180,11 +185,11 @@ impl<A: Aggregate> Actor for Shell<A> {
                 (lease, false)
             }
             Message::Look(look, lease) => {
-                self.look(cell, look);
+                self.look(cell, look, lease.partition);
                 (lease, false)
             }
             Message::Due(done, lease) => {
-                self.apply_due(cell).await;
+                self.apply_due(cell, lease.partition).await;
                 let _ = done.send(());
                 (lease, false)
             }
@@ -195,6 +200,7 @@ impl<A: Aggregate> Actor for Shell<A> {
                 (lease, false)
             }
             Message::Leave(lease) => (lease, true),
+            Message::Enter(_) => return Ok(()),
         };
         self.afterwards(state, &lease, asked_to_leave).await;
         Ok(())
@@ -209,13 +215,13 @@ impl<A: Aggregate> Shell<A> {
             let (stream, generation, shown) = (cell.stream.clone(), cell.generation, cell.shown);
             *state = None;
             // What it decided before the panic stands; only then may another actor load the stream.
-            let _ = self.node.sequencer(self.partition).durable_at(shown).await;
-            self.node.registry.expel(self.partition, &stream, generation);
+            let _ = self.node.sequencer(lease.partition).durable_at(shown).await;
+            self.node.registry.expel(lease.partition, &stream, generation);
         } else if (asked_to_leave || !cell.exists()) && self.may_leave(cell, lease) {
             // Streams that do not exist are not kept: made-up ids must not fill the memory.
             *state = None;
         } else {
-            self.snapshot_if_due(cell);
+            self.snapshot_if_due(cell, lease.partition);
         }
     }
 }

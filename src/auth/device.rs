@@ -6,7 +6,7 @@
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
 
-use super::check::{Check, ISSUER, header, moment, seconds, within};
+use super::check::{Check, Claimed, ISSUER, header, moment, seconds, within};
 use super::keys::{Ring, Secret};
 use super::principal::{Principal, Role};
 use super::token::TokenError;
@@ -30,6 +30,16 @@ pub(super) struct Claims {
     exp: i64,
     role: Role,
     store: StoreId,
+}
+
+impl Claimed for Claims {
+    fn issuer(&self) -> &str {
+        &self.iss
+    }
+
+    fn audience(&self) -> &str {
+        &self.aud
+    }
 }
 
 /// What is signed.

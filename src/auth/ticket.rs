@@ -8,7 +8,7 @@ use std::time::Duration;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
 
-use super::check::{Check, ISSUER, header, moment, seconds, within};
+use super::check::{Check, Claimed, ISSUER, header, moment, seconds, within};
 use super::keys::{Ring, Secret};
 use super::principal::{Principal, Role};
 use super::revoked::Revoked;
@@ -38,6 +38,16 @@ struct Claims {
     sid: Option<CredentialId>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     mfa: bool,
+}
+
+impl Claimed for Claims {
+    fn issuer(&self) -> &str {
+        &self.iss
+    }
+
+    fn audience(&self) -> &str {
+        &self.aud
+    }
 }
 
 /// Signs and judges stream tickets.

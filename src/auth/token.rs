@@ -8,7 +8,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use super::check::{Check, ISSUER, header, moment, sane_subject, seconds, within};
+use super::check::{Check, Claimed, ISSUER, header, moment, sane_subject, seconds, within};
 use super::device;
 use super::keys::{Keys, Ring, Secret};
 use super::principal::{Principal, Role};
@@ -49,6 +49,16 @@ struct Claims {
     /// Was a second factor shown in that session?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     mfa: bool,
+}
+
+impl Claimed for Claims {
+    fn issuer(&self) -> &str {
+        &self.iss
+    }
+
+    fn audience(&self) -> &str {
+        &self.aud
+    }
 }
 
 /// Signs access tokens.

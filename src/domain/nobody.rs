@@ -1,7 +1,8 @@
 //! What stands where no neighbour is? The aggregate that cannot be asked for anything and never has a fact.
 
 use super::{Aggregate, Ask, Asked, Asks, Decision, Fact, Refusal};
-use crate::events::{Event, NounEvent};
+use crate::events::codec::CodecError;
+use crate::events::{Event, Kind, NounEvent};
 use crate::ids::StreamId;
 
 /// Nobody is read: fills `Context` of aggregates that stand alone.
@@ -19,6 +20,14 @@ impl NounEvent for Never {
 
     fn from_event(_event: Event) -> Option<Self> {
         None
+    }
+
+    fn kind(&self) -> Kind {
+        match *self {}
+    }
+
+    fn payload(&self) -> Result<Vec<u8>, CodecError> {
+        match *self {}
     }
 }
 

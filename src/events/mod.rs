@@ -46,6 +46,9 @@ pub trait NounEvent: Sized + Clone + Send + 'static {
     fn into_event(self) -> Event;
     /// `None` when the fact belongs to another noun.
     fn from_event(event: Event) -> Option<Self>;
+    fn kind(&self) -> Kind;
+    /// The payload, in the codec and version that are written today.
+    fn payload(&self) -> Result<Vec<u8>, codec::CodecError>;
 }
 
 /// A kind's name as it stands in the log, and the schema version that is written today.

@@ -60,6 +60,14 @@ macro_rules! noun_events {
                     _ => None,
                 }
             }
+
+            fn kind(&self) -> $crate::events::Kind {
+                $enum::kind(self)
+            }
+
+            fn payload(&self) -> Result<Vec<u8>, $crate::events::codec::CodecError> {
+                self.encode()
+            }
         }
     };
 }

@@ -4,6 +4,7 @@
 //! different at the end is written, once per row however often it was touched. This file knows no store.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Unfit;
 use super::table::{Cells, Key, Row, Table};
@@ -49,8 +50,15 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Rows {
     tables: Vec<(&'static Table, HashMap<Key, Slot>)>,
-    /// What the slots were before the fact that is being applied, newest last.
-    undo: Vec<(usize, Key, Option<Slot>)>,
+    /// What the rows were before the fact that is being applied, newest last.
+    undo: Vec<(usize, Key, Before)>,
+}
+
+#[derive(Debug)]
+enum Before {
+    /// Nobody had looked at it.
+    Unseen,
+    Was(Option<Cells>),
 }
 
 /// What a batch makes of one table.
@@ -101,9 +109,13 @@ impl Rows {
     fn set(&mut self, table: &'static Table, key: Key, now: Option<Cells>) {
         let place = Self::place(&mut self.tables, table);
         let slots = &mut self.tables[place].1;
-        let before = slots.get(&key).cloned();
-        let stored = before.as_ref().and_then(|slot| slot.stored.clone());
-        slots.insert(key.clone(), Slot { stored, now });
+        let before = match slots.entry(key.clone()) {
+            Entry::Occupied(slot) => Before::Was(std::mem::replace(&mut slot.into_mut().now, now)),
+            Entry::Vacant(free) => {
+                free.insert(Slot { stored: None, now });
+                Before::Unseen
+            }
+        };
         self.undo.push((place, key, before));
     }
 
@@ -117,9 +129,13 @@ impl Rows {
         while let Some((place, key, before)) = self.undo.pop() {
             let slots = &mut self.tables[place].1;
             match before {
-                Some(slot) => slots.insert(key, slot),
-                None => slots.remove(&key),
-            };
+                Before::Was(cells) => {
+                    if let Some(slot) = slots.get_mut(&key) {
+                        slot.now = cells;
+                    }
+                }
+                Before::Unseen => drop(slots.remove(&key)),
+            }
         }
     }
 

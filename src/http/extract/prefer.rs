@@ -52,10 +52,13 @@ impl Prefer {
         self.bound().map_or(limits::ANSWER_TIME, Duration::from_secs).min(limits::ANSWER_TIME)
     }
 
-    /// Waits for a command as long as the client will. What was begun goes on all the same.
+    /// Waits for a command as long as the client will; who does not say how long, as long as any request may take (`edge`).
+    /// What was begun goes on all the same.
     pub async fn patience<T>(self, command: impl Future<Output = Result<T, CommandError>>) -> Result<T, Problem> {
-        let bound = self.bound().map_or(limits::REQUEST_TIME, Duration::from_secs).min(limits::REQUEST_TIME);
-        match tokio::time::timeout(bound, command).await {
+        let Some(seconds) = self.bound().filter(|seconds| *seconds < limits::REQUEST_TIME.as_secs()) else {
+            return Ok(command.await?);
+        };
+        match tokio::time::timeout(Duration::from_secs(seconds), command).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(Problem::timed_out(true)),
         }
@@ -103,11 +106,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_they_said() {
         let never = || std::future::pending::<Result<(), CommandError>>();
-        for (wait, seconds) in [(Some(3), 3), (Some(60), 10), (Some(0), 10), (None, 10)] {
+        for (wait, seconds) in [(Some(3), Some(3)), (Some(60), None), (Some(0), None), (None, None)] {
             let clock = SimulatedClock::starting_at(Timestamp(0));
-            let answer = Prefer { respond_async: false, wait }.patience(never()).await;
-            assert_eq!(answer.map_err(|problem| problem.code), Err(Code::OutcomeUnknown));
-            assert_eq!(clock.elapsed().as_secs(), seconds, "{wait:?}");
+            let prefer = Prefer { respond_async: false, wait };
+            let answer = tokio::time::timeout(limits::REQUEST_TIME, prefer.patience(never())).await;
+            let code = answer.ok().map(|answer| answer.map_err(|problem| problem.code));
+            assert_eq!(code, seconds.map(|_| Err(Code::OutcomeUnknown)), "{wait:?}: the edge ends what is left");
+            assert_eq!(clock.elapsed(), seconds.map_or(limits::REQUEST_TIME, Duration::from_secs), "{wait:?}");
         }
     }
 }

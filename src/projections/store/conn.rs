@@ -62,7 +62,7 @@ pub fn on_conflict(table: &Table) -> String {
 
 /// Postgres knows no text with NUL in it; so that both engines agree, neither takes one.
 pub fn storable(rows: &[Cells]) -> Result<(), StoreError> {
-    let bad = rows.iter().flatten().any(|cell| matches!(cell, Value::Text(text) if text.contains('\0')));
+    let bad = rows.iter().flatten().any(|cell| matches!(cell, Value::Text(text) if text.as_bytes().contains(&0)));
     if bad { Err(StoreError::Refused("a text has a NUL in it".to_owned())) } else { Ok(()) }
 }
 
