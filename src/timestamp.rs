@@ -38,20 +38,28 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1_000_000;
-        let Ok(t) = OffsetDateTime::from_unix_timestamp_nanos(nanos) else { return write!(f, "{}ms", self.0) };
+        let (seconds, millis) = (self.0.div_euclid(1_000), self.0.rem_euclid(1_000));
+        let Ok(t) = OffsetDateTime::from_unix_timestamp(seconds) else { return write!(f, "{}ms", self.0) };
         let (date, time) = (t.date(), t.time());
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.millisecond()
-        )
+        // Every answer has some of these: digits in their places, without the machinery of formatting each number.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let Ok(year) = u16::try_from(date.year()) else { return write!(f, "{}ms", self.0) };
+        put(&mut text[..4], year);
+        put(&mut text[5..7], u8::from(date.month()).into());
+        put(&mut text[8..10], date.day().into());
+        put(&mut text[11..13], time.hour().into());
+        put(&mut text[14..16], time.minute().into());
+        put(&mut text[17..19], time.second().into());
+        put(&mut text[20..23], u16::try_from(millis).unwrap_or_default());
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// The last decimal digits of a number, as many as there is room for.
+fn put(into: &mut [u8], mut number: u16) {
+    for place in into.iter_mut().rev() {
+        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 
@@ -87,5 +95,13 @@ mod tests {
             assert_eq!(Timestamp::parse(given).map(|t| t.to_string()).as_deref(), Some(expected));
         }
         assert_eq!(Timestamp::parse("2026-11-21"), None);
+        for (at, expected) in
+            [(253_402_300_799_999, "9999-12-31T23:59:59.999Z"), (-62_167_219_200_000, "0000-01-01T00:00:00.000Z")]
+        {
+            assert_eq!(Timestamp(at).to_string(), expected);
+        }
+        for beyond in [i64::MIN, -62_167_219_200_001, 253_402_300_800_000, i64::MAX] {
+            assert_eq!(Timestamp(beyond).to_string(), format!("{beyond}ms"), "no calendar of ours has it");
+        }
     }
 }

@@ -66,6 +66,7 @@ impl Engine {
         let (loader, loading) = Loader::new(journal.clone(), clock.clone());
         let tasks = TaskTracker::new();
         let tally = Tally::since(time.now());
+        let registry = Registry::new(partitions, entropy.next_u64());
         let node = Arc::new(Node {
             id: node,
             journal: journal.clone(),
@@ -75,7 +76,7 @@ impl Engine {
             lease,
             sequencers,
             waits_changed,
-            registry: Registry::new(partitions),
+            registry,
             loader,
             admission: Admission::new(partitions),
             tally,

@@ -5,11 +5,12 @@
 //! while units of it are under way.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use foldhash::quality::FixedState;
 use parking_lot::Mutex;
 use ractor::{Actor, ActorRef};
 use tokio::sync::Notify;
@@ -75,7 +76,8 @@ enum Slot {
     Awake(Arc<Handle>),
 }
 
-type Slots = BTreeMap<StreamId, Slot>;
+/// A hash with a seed of the node's own: names are chosen outside, and a run must be repeatable.
+type Slots = HashMap<StreamId, Slot, FixedState>;
 
 pub struct Registry {
     /// One map per partition: they have nothing to do with each other.
@@ -94,12 +96,9 @@ struct Found {
 }
 
 impl Registry {
-    pub fn new(partitions: u16) -> Self {
-        Self {
-            slots: (0..partitions).map(|_| Mutex::default()).collect(),
-            awake: AtomicUsize::new(0),
-            idle: Arc::default(),
-        }
+    pub fn new(partitions: u16, seed: u64) -> Self {
+        let slots = || Mutex::new(Slots::with_hasher(FixedState::with_seed(seed)));
+        Self { slots: (0..partitions).map(|_| slots()).collect(), awake: AtomicUsize::new(0), idle: Arc::default() }
     }
 
     pub fn awake(&self) -> usize {

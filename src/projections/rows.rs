@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
+
 use super::Unfit;
 use super::table::{Cells, Key, Row, Table};
 
@@ -46,10 +48,13 @@ struct Slot {
     now: Option<Cells>,
 }
 
+/// Looked up for every fact; nobody outside can tell how long a look takes, so a hash that is only fast will do.
+type Slots = HashMap<Key, Slot, RandomState>;
+
 /// The rows in memory while a batch is applied.
 #[derive(Debug, Default)]
 pub struct Rows {
-    tables: Vec<(&'static Table, HashMap<Key, Slot>)>,
+    tables: Vec<(&'static Table, Slots)>,
     /// What the rows were before the fact that is being applied, newest last.
     undo: Vec<(usize, Key, Before)>,
 }
@@ -161,11 +166,11 @@ impl Rows {
         changes
     }
 
-    fn place(tables: &mut Vec<(&'static Table, HashMap<Key, Slot>)>, table: &'static Table) -> usize {
+    fn place(tables: &mut Vec<(&'static Table, Slots)>, table: &'static Table) -> usize {
         match tables.iter().position(|(known, _)| known.name == table.name) {
             Some(place) => place,
             None => {
-                tables.push((table, HashMap::new()));
+                tables.push((table, Slots::default()));
                 tables.len() - 1
             }
         }

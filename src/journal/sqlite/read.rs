@@ -62,26 +62,37 @@ fn state(row: &SqliteRow) -> Result<PartitionState, sqlx::Error> {
 pub async fn load(pool: &SqlitePool, partitions: u16, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
     let mut loaded: Vec<Loaded> = streams.iter().map(|_| Loaded::default()).collect();
     // A name that belongs nowhere has no events: number -1 finds none.
-    let numbers: Vec<i32> = streams.iter().map(|s| s.partition(partitions).map_or(-1, |p| i32::from(p.0))).collect();
-    let wanted: Vec<_> = numbers.iter().zip(streams).map(|(p, s)| (p, s.as_str())).collect();
-    let wanted = serde_json::to_string(&wanted).map_err(|e| Fault::internal(e.to_string()))?;
-    let snapshots = sqlx::query(include_str!("load_snapshots.sql")).bind(wanted);
+    let place = |stream: &StreamId| stream.partition(partitions).map_or(-1, |p| i32::from(p.0));
+    let places: Vec<(i32, &str)> = streams.iter().map(|stream| (place(stream), stream.as_str())).collect();
+    // What is new has nothing else either, and in an on-sale nearly everything is new.
+    let known = sqlx::query_scalar(include_str!("load_known.sql")).bind(json(&places)?);
+    let known: Vec<i64> = known.fetch_all(pool).await.map_err(fault)?;
+    if known.is_empty() {
+        return Ok(loaded);
+    }
+    let known: Vec<usize> = known.into_iter().map(|index| usize::try_from(index).unwrap_or(usize::MAX)).collect();
+    let places: Vec<(i32, &str)> = known.iter().map(|&index| places[index]).collect();
+    let snapshots = sqlx::query(include_str!("load_snapshots.sql")).bind(json(&places)?);
     for row in snapshots.fetch_all(pool).await.map_err(fault)? {
         let (index, snapshot, segmented) = snapshot(&row).map_err(fault)?;
-        (loaded[index].snapshot, loaded[index].segmented) = (snapshot, segmented);
+        let loaded = &mut loaded[known[index]];
+        (loaded.snapshot, loaded.segmented) = (snapshot, segmented);
     }
     let after = |l: &Loaded| l.snapshot.as_ref().map_or(0, |s| s.version.0);
     // Versions have no gaps, so a range of them is a number of them.
     let last = |l: &Loaded| if l.segmented { 0 } else { after(l) + limits::READ_BATCH as u64 };
-    let wanted: Vec<_> =
-        numbers.iter().zip(streams).zip(&loaded).map(|((p, s), l)| (p, s.as_str(), after(l), last(l))).collect();
-    let wanted = serde_json::to_string(&wanted).map_err(|e| Fault::internal(e.to_string()))?;
-    for row in sqlx::query(include_str!("load.sql")).bind(wanted).fetch_all(pool).await.map_err(fault)? {
+    let wanted = places.iter().zip(known.iter().map(|&index| &loaded[index]));
+    let wanted: Vec<_> = wanted.map(|((p, s), l)| (*p, *s, after(l), last(l))).collect();
+    for row in sqlx::query(include_str!("load.sql")).bind(json(&wanted)?).fetch_all(pool).await.map_err(fault)? {
         let index: i64 = row.try_get(20).map_err(fault)?;
         let index = usize::try_from(index).map_err(|_| Fault::internal("a negative index"))?;
-        loaded[index].tail.push(rows::record(&row).map_err(fault)?);
+        loaded[known[index]].tail.push(rows::record(&row).map_err(fault)?);
     }
     Ok(loaded)
+}
+
+fn json(wanted: &impl serde::Serialize) -> Result<String, Fault> {
+    serde_json::to_string(wanted).map_err(|e| Fault::internal(e.to_string()))
 }
 
 /// Whose, the snapshot if there is one, and whether there are segments.
