@@ -204,6 +204,8 @@ pub const STORE_RESUME_SECONDS_MAX: u64 = 3_600;
 pub const READ_WAIT: Duration = Duration::from_secs(2);
 /// Events that a projection applies in one transaction, about.
 pub const PROJECTION_BATCH: usize = 4_000;
+/// Facts that a read model takes in before others on its thread have their turn.
+pub const FACTS_AT_ONCE: usize = 64;
 /// A busy log's events gather that long before they are applied.
 pub const PROJECTION_PACE: Duration = Duration::from_millis(10);
 /// A log with more new events a second than `PROJECTION_HOT` is followed in larger batches: then what counts is that

@@ -6,15 +6,16 @@
 mod digest;
 mod discount;
 mod engagement;
+mod pieces;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use self::discount::Claim;
 use self::engagement::Engagements;
+use self::pieces::Pieces;
 use super::checks::{created_again, invalid, name, require};
 use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::CouponEvent;
@@ -28,9 +29,6 @@ pub enum Coupon {}
 
 // State
 
-/// Fixed keys: the rules draw no randomness. These maps are only ever looked up in, never walked.
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
-
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Kept")]
 pub struct State {
@@ -40,9 +38,9 @@ pub struct State {
     revocations: BTreeMap<u64, Revocation>,
     engagements: Engagements,
     /// Made again from the issues: the serial that a command got.
-    serials: Map<CommandId, u64>,
+    serials: Pieces<CommandId, u64>,
     /// Made again from the issues: who has how many.
-    members: Map<AccountId, Holding>,
+    members: Pieces<AccountId, Holding>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -161,7 +161,7 @@ impl Applier {
                 Trouble::Facts(facts) => facts,
                 // The store cannot say which fact of the unit it was.
                 Trouble::Store(error) => {
-                    let facts = self.look_at(unit, &bad).facts;
+                    let facts = self.look_at(unit, &bad).await.facts;
                     let one =
                         |(key, fact): (Arc<str>, Fact)| Bad { key, place: place(&fact), error: error.to_string() };
                     facts.into_iter().map(one).collect()
@@ -182,7 +182,7 @@ impl Applier {
 
     /// Everything or nothing. Facts of `bad` keys are parked with what is wrong with them.
     async fn attempt(&mut self, records: &[Arc<Record>], reached: &[Position], bad: &BadKeys) -> Result<(), Trouble> {
-        let work = self.look_at(records, bad);
+        let work = self.look_at(records, bad).await;
         if !work.broken.is_empty() {
             return Err(Trouble::Facts(work.broken));
         }
@@ -208,10 +208,11 @@ impl Applier {
     }
 
     /// Which records concern the projection, and which of those must wait.
-    fn look_at(&self, records: &[Arc<Record>], bad: &BadKeys) -> Work {
+    async fn look_at(&self, records: &[Arc<Record>], bad: &BadKeys) -> Work {
         let mut work = Work::default();
         let follows = self.projection.follows();
-        for record in records {
+        for (at, record) in records.iter().enumerate() {
+            let_others(at).await;
             if !super::concerns(follows, &record.kind) || self.skips.contains(&(record.partition, record.position)) {
                 continue;
             }
@@ -256,6 +257,7 @@ impl Applier {
         let mut needed = Needed::default();
         let mut broken = Vec::new();
         for (at, fact) in facts.clone().enumerate() {
+            let_others(at).await;
             if catch_unwind(AssertUnwindSafe(|| self.projection.reads(fact, &mut needed))).is_err() {
                 broken.push((at, PANICKED.to_owned()));
             }
@@ -266,6 +268,7 @@ impl Applier {
             rows.loaded(table, keys, found);
         }
         for (at, fact) in facts.enumerate() {
+            let_others(at).await;
             let applied = catch_unwind(AssertUnwindSafe(|| self.projection.apply(fact, &mut rows)));
             let error = match applied {
                 Ok(Ok(())) => {
@@ -309,6 +312,13 @@ impl Applier {
             *end = found;
         }
         Ok(ends)
+    }
+}
+
+/// A batch of thousands is some milliseconds of work, for which the commands of the same thread must not wait.
+async fn let_others(at: usize) {
+    if at % limits::FACTS_AT_ONCE == limits::FACTS_AT_ONCE - 1 {
+        tokio::task::yield_now().await;
     }
 }
 
