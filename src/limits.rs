@@ -460,5 +460,7 @@ const _: () = assert!(BENCH_HOUSE as usize <= VENUE_SEATS, "its house is one tha
 /// It gives up waiting for one answer after this.
 pub const BENCH_ANSWER: Duration = Duration::from_secs(30);
 const _: () = assert!(BENCH_ANSWER.as_secs() > REQUEST_TIME.as_secs(), "the node's own answer comes first");
+/// Connections of a rival to its database.
+pub const RIVAL_CONNECTIONS: u32 = 1_000;
 /// Files and connections that it has open besides those that it was asked for.
 pub const BENCH_DESCRIPTORS: u64 = 1_024;

@@ -41,7 +41,7 @@ mod venues;
 use axum::{Router, middleware};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub use edge::{Choices, Cors, Forwarding, Guard};
+pub use edge::{Choices, Cors, Edge, Forwarding, Guard};
 pub use ops::{Check, Readiness};
 pub use server::{Crowd, Terms, serve};
 pub use state::Handles;
@@ -53,11 +53,16 @@ pub fn router(handles: Handles) -> Router {
     let (routes, document) = table().split_for_parts();
     let asked = edge::Asked::new(&document, handles.hub.clone());
     let document = document::written(document).to_string();
-    let around = edge::Edge::new(&handles);
-    routes
+    let around = Edge::new(&handles);
+    let routes = routes
         .route_layer(middleware::from_fn_with_state(asked, edge::asked))
         .with_state(Shared::new(handles, document))
-        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
-        .fallback(|| async { Problem::not_found() })
-        .layer(middleware::from_fn_with_state(around, edge::around))
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")));
+    behind(around, routes)
+}
+
+/// Routes of any kind, with around them what happens to every request to a node.
+pub fn behind(around: Edge, routes: Router) -> Router {
+    let routes = routes.fallback(|| async { Problem::not_found() });
+    routes.layer(middleware::from_fn_with_state(around, edge::around))
 }

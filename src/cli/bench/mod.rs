@@ -10,6 +10,7 @@ mod load;
 mod machine;
 mod purchase;
 mod report;
+mod rivals;
 mod schedule;
 mod sse;
 mod tally;
@@ -33,15 +34,22 @@ enum Scenario {
     Purchase(purchase::Purchase),
     /// Watchers of payment feeds: how fast frames reach them, what idle ones cost, and whether each sees every frame once.
     Sse(sse::Sse),
+    #[command(hide = true)]
+    Rival(rivals::Rival),
 }
 
 impl Bench {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        // It ends in its own way when it is asked to.
+        if let Scenario::Rival(rival) = self.scenario {
+            return rival.run(global).await;
+        }
         let mut signals = StopSignals::listen()?;
         let scenario = async {
             match self.scenario {
                 Scenario::Purchase(scenario) => scenario.run(global).await,
                 Scenario::Sse(scenario) => scenario.run(global).await,
+                Scenario::Rival(scenario) => scenario.run(global).await,
             }
         };
         tokio::select! {
