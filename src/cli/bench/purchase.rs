@@ -9,12 +9,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::house::{House, PRICE};
-use super::line::{ASK_AGAIN, Line, Parts, Reply, bearer};
+use super::line::{ASK_AGAIN, Line, Parts, Reply, Token};
 use super::load::{self, Amount, Flow, Plan, Unit, Work};
 use super::report::{Check, Measured, Report, words};
 use super::tally::{Latency, Outcomes};
@@ -63,7 +62,7 @@ const CLOSED_LOOP: u64 = 20_000;
 /// What the connections share.
 struct Crowd {
     house: House,
-    members: Vec<HeaderValue>,
+    members: Vec<String>,
     /// Keeps this run's keys apart from those of another one on the same log.
     run: String,
     placing: Latency,
@@ -123,7 +122,7 @@ impl Purchase {
         let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(limits::BENCH_SEATS);
         let run = Entropy::from_system().hash16().to_string();
         let member = |n| sign(&target.keys, &format!("bench-{run}-{n}"), Role::Member, None);
-        let members = (0..self.members).map(|n| bearer(&member(n)?)).collect::<Result<_, Failure>>()?;
+        let members = (0..self.members).map(member).collect::<Result<_, Failure>>()?;
         Ok(Crowd {
             house: House::build(target, self.seats.unwrap_or(needed), self.performances).await?,
             members,
@@ -156,26 +155,26 @@ impl Crowd {
     /// The order, once it is completed; else in words why not.
     async fn buy(&self, line: &mut Line, unit: Unit, performance: &str, seat: &str) -> Result<String, String> {
         let token = &self.members[(unit.n % self.members.len() as u64) as usize];
-        let parts = |act: &str, body: String| Parts {
-            token: Some(token),
-            key: Some(format!("{act}-{}-{}", self.run, unit.n)),
-            body,
-        };
-        let place = parts("order", format!(r#"{{"seats":["{seat}"]}}"#));
-        let placed = line.post(format!("/v1/performances/{performance}/orders"), place).await;
+        let token = Token::whole(token);
+        let key = |act: &str| format!("{act}-{}-{}", self.run, unit.n);
+        let (key_of_order, body) = (key("order"), format!(r#"{{"seats":["{seat}"]}}"#));
+        let place = Parts { token, key: &key_of_order, body: &body };
+        let placed = line.post(&format!("/v1/performances/{performance}/orders"), place).await;
         let placed = expect(placed, 201, "order")?;
         let order = placed.text("order_id").ok_or("order: no order_id")?.to_owned();
         let between = SystemClock.elapsed();
 
         let body = format!(r#"{{"payment_key":"{}","amount":{PRICE}}}"#, self.payment_key(unit.n));
-        let mut paid = line.post(format!("/v1/orders/{order}/payment"), parts("payment", body)).await;
+        let (key_of_payment, path) = (key("payment"), format!("/v1/orders/{order}"));
+        let pay = Parts { token, key: &key_of_payment, body: &body };
+        let mut paid = line.post(&format!("{path}/payment"), pay).await;
         // The answer may come before the provider's; then the order says how it went on.
         let patience = between + limits::BENCH_ANSWER;
         while paid.as_ref().is_ok_and(|paid| paid.status == 202 || paid.text("status") == Some("paying"))
             && SystemClock.elapsed() < patience
         {
             tokio::time::sleep(ASK_AGAIN).await;
-            paid = line.get(format!("/v1/orders/{order}"), Parts { token: Some(token), ..Parts::default() }).await;
+            paid = line.get(&path, Parts { token, ..Parts::default() }).await;
         }
         let paid = expect(paid, 200, "payment")?;
         if paid.text("status") != Some("completed") {
@@ -254,7 +253,7 @@ impl Crowd {
     }
 }
 
-fn expect(reply: Result<Reply, String>, status: u16, act: &str) -> Result<Reply, String> {
+fn expect<'a>(reply: Result<Reply<'a>, String>, status: u16, act: &str) -> Result<Reply<'a>, String> {
     match reply {
         Ok(reply) if reply.status == status => Ok(reply),
         Ok(reply) => Err(format!("{act}: {}", reply.named())),
