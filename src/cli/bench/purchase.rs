@@ -4,18 +4,19 @@
 //! What the provider takes is not the node's: it tells how long each confirmation took there, and the rest is told beside
 //! the whole. Afterwards every order that was completed for a member must be completed in the log, and the audit must hold.
 
-use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroU32;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+use super::asking::{Pace, units};
 use super::house::{House, PRICE};
 use super::line::{ASK_AGAIN, Line, Parts, Reply, Token};
 use super::load::{self, Amount, Flow, Plan, Unit, Work};
-use super::report::{Check, Measured, Report, words};
+use super::orders;
+use super::report::{Measured, Report, words};
 use super::tally::{Latency, Outcomes};
 use super::target::{Needs, Place, Target, raise_descriptors};
 use crate::auth::principal::Role;
@@ -23,8 +24,6 @@ use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::token::sign;
 use crate::clock::{Clock, Entropy, SystemClock};
-use crate::ids::{Partition, Position};
-use crate::journal::SharedJournal;
 use crate::limits;
 
 #[derive(clap::Args, Debug)]
@@ -33,13 +32,8 @@ pub struct Purchase {
     place: Place,
     #[command(flatten)]
     amount: Amount,
-    /// Purchases a second, in an open loop; without it, each connection begins the next one when it has ended one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_RATE)))]
-    rate: Option<u32>,
-    /// Seconds of the measurement.
-    #[arg(long, value_name = "S", default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_SECONDS)))]
-    seconds: u32,
+    #[command(flatten)]
+    pace: Pace,
     /// Members who buy by turns.
     #[arg(long, value_name = "N", default_value_t = 20_000,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_MEMBERS)))]
@@ -87,12 +81,7 @@ impl Purchase {
         raise_descriptors(2 * u64::from(self.amount.connections))?;
         let needs = Needs { provider: Some(self.psp_delay_ms), ..Needs::default() };
         let target = Target::open(global, &self.place, needs).await?;
-        let plan = Plan {
-            connections: self.amount.connections,
-            rate: self.rate.and_then(NonZeroU32::new),
-            warm_up: Duration::from_secs(self.amount.warm_up.into()),
-            length: Duration::from_secs(self.seconds.into()),
-        };
+        let plan = self.pace.plan(&self.amount);
         let crowd = Arc::new(self.crowd(&target, &plan).await?);
         let watched = target.watched().await;
         let (ran, before, after) = load::run(&crowd, plan, target.address, || watched.sample()).await?;
@@ -109,7 +98,8 @@ impl Purchase {
         }
         report.phases.push(measured);
         let journal = target.journal().await?;
-        report.checks.push(crowd.completed_in(&journal).await?);
+        let completed = crowd.bought.lock().completed.clone();
+        report.checks.push(orders::kept("completed orders", &journal, "order.completed", &completed).await?);
         report.checks.push(target.audit(&journal).await?);
         drop(journal);
         target.close().await;
@@ -117,8 +107,7 @@ impl Purchase {
     }
 
     async fn crowd(&self, target: &Target, plan: &Plan) -> Result<Crowd, Failure> {
-        let a_second = plan.rate.map_or(CLOSED_LOOP, |rate| u64::from(rate.get()));
-        let needed = a_second * (plan.warm_up + plan.length).as_secs().max(1);
+        let needed = units(plan, CLOSED_LOOP);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(limits::BENCH_SEATS);
         let run = Entropy::from_system().hash16().to_string();
         let member = |n| sign(&target.keys, &format!("bench-{run}-{n}"), Role::Member, None);
@@ -222,34 +211,6 @@ impl Crowd {
         }
         measured.latencies.extend([theirs.row("provider's own time"), own.row("payment without it")]);
         if untold > 0 { Err(format!("{untold} payments are not in its list")) } else { Ok(()) }
-    }
-
-    /// C2: what was said to be completed is completed in the log.
-    async fn completed_in(&self, journal: &SharedJournal) -> Result<Check, Failure> {
-        let mut missing: BTreeSet<&str> = BTreeSet::new();
-        let bought = self.bought.lock().completed.clone();
-        missing.extend(bought.iter().map(String::as_str));
-        let twice = bought.len() - missing.len();
-        for (number, head) in (0..journal.partitions()).zip(journal.heads().await?) {
-            let mut after = Position(0);
-            while after < head {
-                let chunk = journal.read_partition(Partition(number), after, limits::READ_BATCH).await?;
-                let Some(last) = chunk.last() else { break };
-                after = last.position;
-                for record in chunk.iter().filter(|record| record.kind == "order.completed") {
-                    if let Some(order) = record.stream.as_str().strip_prefix("order/") {
-                        missing.remove(order);
-                    }
-                }
-            }
-        }
-        let lost = missing.len();
-        let detail = match missing.first() {
-            None if twice == 0 => format!("all {} are completed in the log", bought.len()),
-            None => format!("{twice} orders were given to two buyers"),
-            Some(one) => format!("{lost} of {} are not completed in the log, one is {one}", bought.len()),
-        };
-        Ok(Check { name: "completed orders", ok: lost == 0 && twice == 0, detail })
     }
 }
 
