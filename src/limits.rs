@@ -445,6 +445,16 @@ pub const BENCH_RATE: u32 = 1_000_000;
 pub const BENCH_SECONDS: u32 = 86_400;
 /// Members that it signs tokens for.
 pub const BENCH_MEMBERS: u32 = 1_000_000;
+/// Members each of whom asks once, with a token of their own.
+pub const BENCH_CROWD: u64 = 10_000_000;
+/// Coupons that they ask for.
+pub const BENCH_COUPONS: u32 = 10_000;
+/// Seats of one of its orders.
+pub const BENCH_PARTY: u32 = 10;
+const _: () = assert!(BENCH_PARTY as usize <= ORDER_SEATS, "its orders are taken");
+/// After that long, actors that nobody speaks to have left memory.
+pub const BENCH_ASLEEP: Duration = Duration::from_secs(420);
+const _: () = assert!(BENCH_ASLEEP.as_secs() > ACTOR_IDLE.as_secs() + 60, "they are asked to leave by then");
 /// Stores whose feeds it watches, and watchers of them.
 pub const BENCH_TOPICS: u32 = 50_000;
 pub const BENCH_WATCHERS: u32 = 200_000;
