@@ -46,6 +46,9 @@ pub trait Asks: Send + Sync + 'static {
     fn ask(&self, line: &mut Line) -> impl Future<Output = Told> + Send;
 }
 
+/// The figure of all that were granted, warm-up and all.
+pub const ALL: &str = "with those of the warm-up";
+
 /// What verbs of single requests understand besides `Amount`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct Pace {
@@ -136,7 +139,7 @@ impl<A: Asks> Phase<A> {
         if refused.count > 0 {
             measured.figure(words.refused, rate(refused.count), "/s");
         }
-        measured.figure("with those of the warm-up", self.all.load(Ordering::Relaxed) as f64, "");
+        measured.figure(ALL, self.all.load(Ordering::Relaxed) as f64, "");
         measured.figure("that failed", measured.failures.values().sum::<u64>() as f64, "");
         measured.latencies.push(granted);
         if refused.count > 0 {

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde_json::json;
 
+use super::against::{Against, Contest};
 use super::asking::{self, Asks, Pace, Told, Words};
 use super::line::{Line, Parts};
-use super::load::Amount;
+use super::load::{Amount, Plan};
 use super::members::Members;
 use super::report::{Check, Report, words};
+use super::rivals::Books;
 use super::serials::{Serials, judge};
-use super::target::{Needs, Place, Target, raise_descriptors};
+use super::target::{Needs, Place, Site, Target, raise_descriptors};
 use crate::auth::principal::Role;
 use crate::cli::Global;
 use crate::cli::client::Client;
@@ -34,6 +36,8 @@ pub struct Coupon {
     amount: Amount,
     #[command(flatten)]
     pace: Pace,
+    #[command(flatten)]
+    against: Against,
     /// Coupons that are given away at the same time; members ask for them by turns.
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_COUPONS)))]
@@ -58,8 +62,11 @@ impl Coupon {
         let plan = self.pace.plan(&self.amount);
         let needed = asking::units(&plan, CLOSED_LOOP).min(limits::BENCH_CROWD);
         let members = Arc::new(Members::sign(&target.keys, self.members.unwrap_or(needed)).await?);
-        let coupons = create(&Client::new(&target.base)?, &target, self.coupons, self.stock).await?;
-        let load = Arc::new(CouponLoad::new(coupons, self.stock, members.clone()));
+        let gift = Gift { coupons: self.coupons, stock: self.stock, members: members.clone() };
+        if self.against.any() {
+            return self.beside_others(global, target, plan, &gift).await;
+        }
+        let load = gift.stage(target.site()).await?;
         let watched = target.watched().await;
         let (ran, measured) = asking::measure(&load, plan, target.address, &watched).await?;
 
@@ -78,11 +85,49 @@ impl Coupon {
         target.close().await;
         report.say(self.place.json)
     }
+
+    /// The same by turns with what people build instead.
+    async fn beside_others(&self, global: &Global, target: Target, plan: Plan, gift: &Gift) -> Result<(), Failure> {
+        self.against.check(&target)?;
+        let told = format!("{} coupons of {}, by turns, {}", self.coupons, self.stock, words(&plan));
+        let mut report = Report::new("coupon", target.describe(), told)?;
+        report.remarks.push(gift.members.words());
+        let played = self.against.run(gift, global, &target, plan, &mut report).await?;
+        let journal = target.journal().await?;
+        for load in played {
+            report.checks.push(load.kept_in(&journal).await?);
+        }
+        report.checks.push(target.audit(&journal).await?);
+        drop(journal);
+        target.close().await;
+        report.say(self.place.json)
+    }
+}
+
+/// What is given away at a server, and to whom.
+struct Gift {
+    coupons: u32,
+    stock: u64,
+    members: Arc<Members>,
+}
+
+impl Contest for Gift {
+    type Load = CouponLoad;
+
+    async fn stage(&self, site: Site<'_>) -> Result<Arc<CouponLoad>, Failure> {
+        let coupons = create(site, self.coupons, self.stock).await?;
+        Ok(Arc::new(CouponLoad::new(coupons, self.stock, self.members.clone())))
+    }
+
+    fn owed(&self, granted: u64) -> Books {
+        Books { issues: granted, entries: granted, ..Books::default() }
+    }
 }
 
 /// Makes coupons that are open now; their ids.
-async fn create(client: &Client, target: &Target, count: u32, stock: u64) -> Result<Vec<String>, Failure> {
-    let seller = sign(&target.keys, "bench-seller", Role::Seller, None)?;
+async fn create(site: Site<'_>, count: u32, stock: u64) -> Result<Vec<String>, Failure> {
+    let client = Client::new(site.base)?;
+    let seller = sign(site.keys, "bench-seller", Role::Seller, None)?;
     let end = SystemClock.wall().plus(30 * DAY);
     let coupon = json!({
         "name": "Bench", "stock": stock, "opens_at": Timestamp(0), "closes_at": end, "valid_until": end,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::target::Target;
+use super::target::Site;
 use crate::auth::principal::Role;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
@@ -24,9 +24,9 @@ pub struct House {
 }
 
 impl House {
-    pub async fn build(target: &Target, seats: u32, beside: u32) -> Result<Self, Failure> {
-        let client = Client::new(&target.base)?;
-        let seller = sign(&target.keys, "bench-seller", Role::Seller, None)?;
+    pub async fn build(site: Site<'_>, seats: u32, beside: u32) -> Result<Self, Failure> {
+        let client = Client::new(site.base)?;
+        let seller = sign(site.keys, "bench-seller", Role::Seller, None)?;
         // Whole rows, not larger than a house may be, and enough of it beside one another.
         let rows = seats.div_ceil(beside).min(limits::BENCH_HOUSE).div_ceil(ROW);
         let seats_each = rows * ROW;

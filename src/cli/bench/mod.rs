@@ -3,6 +3,7 @@
 //!
 //! One file per scenario. Nothing here reaches into the node: what it did is judged by what it answered and what its log says.
 
+mod against;
 mod asking;
 mod child;
 mod coupon;

@@ -113,7 +113,7 @@ impl Purchase {
         let member = |n| sign(&target.keys, &format!("bench-{run}-{n}"), Role::Member, None);
         let members = (0..self.members).map(member).collect::<Result<_, Failure>>()?;
         Ok(Crowd {
-            house: House::build(target, self.seats.unwrap_or(needed), self.performances).await?,
+            house: House::build(target.site(), self.seats.unwrap_or(needed), self.performances).await?,
             members,
             run,
             placing: Latency::default(),

@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::against::{Against, Contest};
 use super::asking::{self, Asks, Pace, Told, Words};
 use super::house::House;
 use super::line::{Line, Parts};
-use super::load::Amount;
+use super::load::{Amount, Plan};
 use super::members::Members;
 use super::memory::Footprint;
 use super::orders;
 use super::report::{Report, words};
-use super::target::{Needs, Place, Target, raise_descriptors};
+use super::rivals::Books;
+use super::target::{Needs, Place, Site, Target, raise_descriptors};
 use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::clock::Entropy;
@@ -28,6 +30,8 @@ pub struct Seats {
     amount: Amount,
     #[command(flatten)]
     pace: Pace,
+    #[command(flatten)]
+    against: Against,
     /// Of each order, beside one another.
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_PARTY)))]
@@ -60,8 +64,16 @@ impl Seats {
         let needed = asking::units(&plan, CLOSED_LOOP).saturating_mul(self.seats_per_order.into()).max(SEATS);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(limits::BENCH_SEATS);
         let members = Arc::new(Members::sign(&target.keys, self.members).await?);
-        let house = House::build(&target, self.seats.unwrap_or(needed), self.performances).await?;
-        let load = Arc::new(SeatLoad::new(house, self.seats_per_order, members.clone()));
+        let sale = Sale {
+            seats: self.seats.unwrap_or(needed),
+            beside: self.performances,
+            seats_per_order: self.seats_per_order,
+            members: members.clone(),
+        };
+        if self.against.any() {
+            return self.beside_others(global, target, plan, &sale).await;
+        }
+        let load = sale.stage(target.site()).await?;
         let watched = target.watched().await;
         let before = Footprint::take(&target, &watched).await;
         let (ran, mut measured) = asking::measure(&load, plan, target.address, &watched).await?;
@@ -93,6 +105,44 @@ impl Seats {
         drop(journal);
         target.close().await;
         report.say(self.place.json)
+    }
+
+    /// The same by turns with what people build instead.
+    async fn beside_others(&self, global: &Global, target: Target, plan: Plan, sale: &Sale) -> Result<(), Failure> {
+        self.against.check(&target)?;
+        let told = format!("orders of {} seats, by turns, {}", self.seats_per_order, words(&plan));
+        let mut report = Report::new("seats", target.describe(), told)?;
+        report.remarks.push(sale.members.words());
+        let played = self.against.run(sale, global, &target, plan, &mut report).await?;
+        let journal = target.journal().await?;
+        let placed: Vec<String> = played.iter().flat_map(|load| load.placed.lock().clone()).collect();
+        report.checks.push(orders::kept("placed orders", &journal, "order.placed", &placed).await?);
+        report.checks.push(target.audit(&journal).await?);
+        drop(journal);
+        target.close().await;
+        report.say(self.place.json)
+    }
+}
+
+/// What is sold at a server, and to whom.
+struct Sale {
+    seats: u32,
+    beside: u32,
+    seats_per_order: u32,
+    members: Arc<Members>,
+}
+
+impl Contest for Sale {
+    type Load = SeatLoad;
+
+    async fn stage(&self, site: Site<'_>) -> Result<Arc<SeatLoad>, Failure> {
+        let house = House::build(site, self.seats, self.beside).await?;
+        Ok(Arc::new(SeatLoad::new(house, self.seats_per_order, self.members.clone())))
+    }
+
+    fn owed(&self, granted: u64) -> Books {
+        let seats = granted * u64::from(self.seats_per_order);
+        Books { orders: granted, seats, timers: granted, entries: granted + seats, ..Books::default() }
     }
 }
 

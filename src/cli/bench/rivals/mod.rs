@@ -6,6 +6,7 @@
 mod redis;
 mod routes;
 mod row_lock;
+mod server;
 mod sql;
 mod sql_best;
 mod stage;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub use self::sql::settings;
+pub use self::server::RedisServer;
+pub use self::sql::{forget, settings};
 use self::stage::Stage;
 pub use self::store::Books;
 use self::store::Store;
@@ -84,7 +86,6 @@ pub struct Setup {
     pub config: Config,
     pub pool: u32,
     pub log: bool,
-    pub entropy: Entropy,
 }
 
 impl Rival {
@@ -93,7 +94,7 @@ impl Rival {
         let config = global.load(vec![listen])?;
         let entropy = Entropy::from_system();
         let verifier = Verifier::new(&app::keys(&config, &entropy)?, Revoked::default());
-        let setup = Setup { config, pool: self.pool, log: !self.without_log, entropy: entropy.clone() };
+        let setup = Setup { config, pool: self.pool, log: !self.without_log };
         let parts = routes::Parts {
             stage: Stage::default(),
             store: Store::open(self.kind, &setup).await?,

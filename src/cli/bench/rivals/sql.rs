@@ -134,6 +134,14 @@ pub fn in_the_way(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code == UNIQUE_VIOLATION || code == "ON409")
 }
 
+/// Takes away what the rivals left in the database.
+pub async fn forget(url: &str) -> Result<(), Failure> {
+    let failed = |e: sqlx::Error| Failure::of(format!("the rivals' schema was not taken away: {e}"));
+    let mut connection = PgConnection::connect(url).await.map_err(failed)?;
+    let gone = sqlx::raw_sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS onsale_rival CASCADE");
+    gone.execute(&mut connection).await.map(drop).map_err(failed)
+}
+
 /// What durability means there, in the server's own words.
 pub async fn settings(url: &str) -> Result<String, Failure> {
     let failed = |e: sqlx::Error| Failure::of(format!("the settings of Postgres: {e}"));
