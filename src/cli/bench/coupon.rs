@@ -197,9 +197,9 @@ async fn issued(journal: &SharedJournal, coupon: &str, stock: u64) -> Result<Ser
         after = last.version;
         for record in &chunk {
             let event = codec::decode(&record.kind, record.schema, record.codec, &record.payload);
-            match event.map_err(|e| Failure::of(format!("{stream} at {}: {e}", record.version.0)))? {
-                Event::Coupon(CouponEvent::Issued(issued)) => serials.note(issued.serial, stock),
-                _ => {}
+            let event = event.map_err(|e| Failure::of(format!("{stream} at {}: {e}", record.version.0)))?;
+            if let Event::Coupon(CouponEvent::Issued(issued)) = event {
+                serials.note(issued.serial, stock);
             }
         }
     }

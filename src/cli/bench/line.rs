@@ -87,15 +87,13 @@ impl Head {
         while let Some(line) = memchr::memchr(b'\n', rest) {
             rest = &rest[line + 1..];
             // Nearly every line is told from these by its first letter.
-            match rest.first() {
-                Some(b'c' | b'C') => {
-                    if let Some(value) = header(rest, b"content-length") {
-                        length = number(value).and_then(|n| usize::try_from(n).ok());
-                    } else if let Some(value) = header(rest, b"connection") {
-                        last = value.eq_ignore_ascii_case(b"close");
-                    }
-                }
-                _ => {}
+            if !matches!(rest.first(), Some(b'c' | b'C')) {
+                continue;
+            }
+            if let Some(value) = header(rest, b"content-length") {
+                length = number(value).and_then(|n| usize::try_from(n).ok());
+            } else if let Some(value) = header(rest, b"connection") {
+                last = value.eq_ignore_ascii_case(b"close");
             }
         }
         let length =

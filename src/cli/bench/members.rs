@@ -71,7 +71,7 @@ impl Members {
         let signature = sample.rfind('.').map(|dot| dot + 1).ok_or_else(|| Failure::of("no token: it has no parts"))?;
         let differ = || sample.bytes().zip(other.bytes()).take(signature).enumerate().filter(|(_, (a, b))| a != b);
         let first = differ().next().map_or(0, |(at, _)| at);
-        let number = first..differ().last().map_or(0, |(at, _)| at + 1);
+        let number = first..differ().next_back().map_or(0, |(at, _)| at + 1);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let in_a_piece = count.div_ceil(threads as u64).max(1);
         let mut members = Self { sample, number, signature, count, own: Vec::new(), in_a_piece, took: Duration::ZERO };
