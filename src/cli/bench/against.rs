@@ -109,9 +109,10 @@ impl Against {
         !self.against.is_empty()
     }
 
-    /// How many loads will be staged at the node.
-    fn kinds(&self) -> BTreeSet<Kind> {
-        self.against.iter().copied().collect()
+    /// Each once, in the order in which they were named.
+    fn kinds(&self) -> Vec<Kind> {
+        let mut seen = BTreeSet::new();
+        self.against.iter().copied().filter(|kind| seen.insert(*kind)).collect()
     }
 
     /// What cannot be done is said before anything begins.
