@@ -4,6 +4,7 @@
 //! the other way round. What a part does is not known here.
 
 mod accounts;
+mod behind_edge;
 mod devices;
 mod guard;
 mod health;
@@ -50,6 +51,7 @@ use crate::sagas::{self, Processes};
 use crate::{http, telemetry};
 
 pub use accounts::{AccountParts, accounts, accounts_beside, cabinet, require_our_seal};
+pub use behind_edge::serve_behind_edge;
 use health::{Gauges, Health};
 pub use keys::{chosen_keys, keys, make_data_directory};
 pub use mail::mailer;

@@ -449,6 +449,16 @@ pub const BENCH_RATE: u32 = 1_000_000;
 pub const BENCH_SECONDS: u32 = 86_400;
 /// Members that it signs tokens for.
 pub const BENCH_MEMBERS: u32 = 1_000_000;
+/// Members each of whom asks once, with a token of their own.
+pub const BENCH_CROWD: u64 = 10_000_000;
+/// Coupons that they ask for.
+pub const BENCH_COUPONS: u32 = 10_000;
+/// Seats of one of its orders.
+pub const BENCH_PARTY: u32 = 10;
+const _: () = assert!(BENCH_PARTY as usize <= ORDER_SEATS, "its orders are taken");
+/// After that long, actors that nobody speaks to have left memory.
+pub const BENCH_ASLEEP: Duration = Duration::from_secs(420);
+const _: () = assert!(BENCH_ASLEEP.as_secs() > ACTOR_IDLE.as_secs() + 60, "they are asked to leave by then");
 /// Stores whose feeds it watches, and watchers of them.
 pub const BENCH_TOPICS: u32 = 50_000;
 pub const BENCH_WATCHERS: u32 = 200_000;
@@ -464,5 +474,7 @@ const _: () = assert!(BENCH_HOUSE as usize <= VENUE_SEATS, "its house is one tha
 /// It gives up waiting for one answer after this.
 pub const BENCH_ANSWER: Duration = Duration::from_secs(30);
 const _: () = assert!(BENCH_ANSWER.as_secs() > REQUEST_TIME.as_secs(), "the node's own answer comes first");
+/// Connections of a rival to its database.
+pub const RIVAL_CONNECTIONS: u32 = 1_000;
 /// Files and connections that it has open besides those that it was asked for.
 pub const BENCH_DESCRIPTORS: u64 = 1_024;

@@ -59,16 +59,16 @@ pub struct Edge {
 impl Edge {
     #[must_use]
     pub fn new(handles: &Handles) -> Self {
+        let (clock, entropy, guard) = (handles.clock.clone(), handles.entropy.clone(), handles.guard.clone());
+        Self { follows: handles.follows, ..Self::alone(clock, entropy, guard) }
+    }
+
+    /// Of a server that is no node.
+    #[must_use]
+    pub fn alone(clock: Arc<dyn Clock>, entropy: Entropy, guard: Arc<Guard>) -> Self {
         let class = |class| metrics::counter!(telemetry::HTTP_REQUESTS, "class" => class);
         let answered = Arc::new(["1xx", "2xx", "3xx", "4xx", "5xx"].map(class));
-        Self {
-            clock: handles.clock.clone(),
-            entropy: handles.entropy.clone(),
-            guard: handles.guard.clone(),
-            answered,
-            took: metrics::histogram!(telemetry::HTTP_SECONDS),
-            follows: handles.follows,
-        }
+        Self { clock, entropy, guard, answered, took: metrics::histogram!(telemetry::HTTP_SECONDS), follows: false }
     }
 
     fn count(&self, status: StatusCode) {

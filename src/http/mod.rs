@@ -41,7 +41,7 @@ mod venues;
 use axum::{Router, middleware};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub use edge::{Choices, Cors, Forwarding, Front, Guard};
+pub use edge::{Choices, Cors, Edge, Forwarding, Front, Guard};
 pub use ops::{Check, Readiness};
 pub use server::{Crowd, Terms, serve};
 pub use state::Handles;
@@ -53,7 +53,7 @@ pub fn router(handles: Handles) -> Front {
     let (routes, document) = table().split_for_parts();
     let asked = edge::Asked::new(&document, handles.hub.clone());
     let document = document::written(document).to_string();
-    let edge = edge::Edge::new(&handles);
+    let edge = Edge::new(&handles);
     let asking = routes.clone().route_layer(middleware::from_fn_with_state(asked, edge::asked));
     let shared = Shared::new(handles, document);
     let whole = |routes: Router<Shared>| {
@@ -61,4 +61,10 @@ pub fn router(handles: Handles) -> Front {
         routes.with_state(shared.clone()).merge(pages).fallback(|| async { Problem::not_found() })
     };
     Front::new(edge, whole(routes), whole(asking))
+}
+
+/// Routes of any kind, with around them what happens to every request to a node.
+pub fn behind(around: Edge, routes: Router) -> Front {
+    let routes = routes.fallback(|| async { Problem::not_found() });
+    Front::new(around, routes.clone(), routes)
 }

@@ -82,6 +82,62 @@ async fn a_house_that_sells_out_ends_the_load() {
     assert!(said.contains("all 500 are completed in the log"), "{said}");
 }
 
+/// What a check of that name says.
+fn check<'a>(report: &'a Value, name: &str) -> &'a str {
+    let checks = report["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.and_then(|check| check["detail"].as_str()).unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coupons_are_measured_and_checked_against_the_log() {
+    for kind in BOTH {
+        let home = Home::new(kind).await;
+        // Members run out long before the time does.
+        let line = ["bench", "coupon", "--connections", "8", "--warm-up", "0", "--seconds", "600", "--members", "300"];
+        let report = report(&run(Some(&home), &[&line[..], &["--coupons", "3", "--json"]].concat()));
+        let phase = &report["phases"][0];
+        assert_eq!(count(phase, "issue"), 300, "{kind:?} {report}");
+        assert!(figure(phase, "issues") > 0.0 && figure(phase, "that failed") == 0.0, "{report}");
+        assert_eq!(
+            check(&report, "issued coupons"),
+            "300 serials were told, 300 are in the log, 0 outcomes are unknown"
+        );
+        assert_eq!(phase["processes"][0]["process"], "node", "{report}");
+        assert!(report["remarks"].to_string().contains("300 tokens were signed beforehand"), "{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coupon_that_sells_out_is_no_failure() {
+    let line = ["bench", "coupon", "--rate", "400", "--warm-up", "0", "--seconds", "1", "--stock", "50", "--json"];
+    let report = report(&run(None, &line));
+    let phase = &report["phases"][0];
+    assert_eq!(count(phase, "issue"), 50, "{report}");
+    assert!(count(phase, "sold out") > 0 && figure(phase, "sold out") > 0.0, "{report}");
+    assert_eq!((figure(phase, "that failed"), phase["failures"].to_string().as_str()), (0.0, "{}"), "{report}");
+    assert_eq!(check(&report, "issued coupons"), "50 serials were told, 50 are in the log, 0 outcomes are unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_for_cold_seats_are_measured_and_checked() {
+    for (kind, performances) in BOTH.into_iter().zip(["1", "2"]) {
+        let home = Home::new(kind).await;
+        let line = ["bench", "seats", "--connections", "8", "--warm-up", "0", "--seconds", "600", "--seats", "500"];
+        let more = ["--seats-per-order", "4", "--performances", performances, "--members", "10", "--json"];
+        let report = report(&run(Some(&home), &[&line[..], &more].concat()));
+        let phase = &report["phases"][0];
+        // Rows are whole, so each performance has 500 seats.
+        let orders = 125 * performances.parse::<u64>().expect("a number");
+        assert_eq!(count(phase, "order"), orders, "{kind:?} {report}");
+        assert!((figure(phase, "seats") / figure(phase, "orders") - 4.0).abs() < 1e-6, "{report}");
+        assert_eq!(check(&report, "placed orders"), format!("all {orders} are placed in the log"));
+        assert!(check(&report, "audit").starts_with("audit ok"), "{report}");
+        assert!(figure(phase, "awake actors") >= 4.0 * orders as f64, "{report}");
+        assert!(figure(phase, "memory per awake actor") >= 0.0, "{report}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_are_measured_and_their_frames_checked() {
     for kind in BOTH {

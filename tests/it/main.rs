@@ -30,6 +30,7 @@ mod production;
 mod projections;
 mod psp;
 mod purchase_crash;
+mod rivals;
 mod sale;
 mod seal_keys;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::target::Target;
+use super::target::Site;
 use crate::auth::principal::Role;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
@@ -24,9 +24,9 @@ pub struct House {
 }
 
 impl House {
-    pub async fn build(target: &Target, seats: u32, beside: u32) -> Result<Self, Failure> {
-        let client = Client::new(&target.base)?;
-        let seller = sign(&target.keys, "bench-seller", Role::Seller, None)?;
+    pub async fn build(site: Site<'_>, seats: u32, beside: u32) -> Result<Self, Failure> {
+        let client = Client::new(site.base)?;
+        let seller = sign(site.keys, "bench-seller", Role::Seller, None)?;
         // Whole rows, not larger than a house may be, and enough of it beside one another.
         let rows = seats.div_ceil(beside).min(limits::BENCH_HOUSE).div_ceil(ROW);
         let seats_each = rows * ROW;
@@ -51,7 +51,12 @@ impl House {
             let made = client.create("/v1/performances", &seller, &performance).await?;
             performances.push(made.text("performance_id").to_owned());
         }
-        Ok(Self { performances, seats_each, beside })
+        Ok(Self::of(performances, seats_each, beside))
+    }
+
+    /// For performances that exist: each has so many seats, `S-0-1` to `S-0-500`, `S-1-1` and so on.
+    pub fn of(performances: Vec<String>, seats_each: u32, beside: u32) -> Self {
+        Self { performances, seats_each, beside }
     }
 
     pub fn performances(&self) -> usize {
@@ -61,9 +66,25 @@ impl House {
     /// Performance and seat of the n-th buyer; `None`: everything is sold.
     pub fn seat(&self, n: u64) -> Option<(&str, String)> {
         let (performance, seat) = spread(n, self.seats_each, self.beside);
-        let performance = self.performances.get(usize::try_from(performance).ok()?)?;
-        Some((performance, format!("S-{}-{}", seat / u64::from(ROW), seat % u64::from(ROW) + 1)))
+        Some((self.performance(performance)?, name(seat)))
     }
+
+    /// Performance of the n-th party and, as JSON, the seats of all its members; `None`: everything is sold, but for what is
+    /// left over in a performance whose seats are no multiple of that many.
+    pub fn party(&self, n: u64, of: u32) -> Option<(&str, String)> {
+        let parties_each = self.seats_each.checked_div(of).filter(|parties| *parties > 0)?;
+        let (performance, party) = spread(n, parties_each, self.beside);
+        let seats = (0..u64::from(of)).map(|seat| format!("\"{}\"", name(party * u64::from(of) + seat)));
+        Some((self.performance(performance)?, seats.collect::<Vec<_>>().join(",")))
+    }
+
+    fn performance(&self, number: u64) -> Option<&str> {
+        self.performances.get(usize::try_from(number).ok()?).map(String::as_str)
+    }
+}
+
+fn name(seat: u64) -> String {
+    format!("S-{}-{}", seat / u64::from(ROW), seat % u64::from(ROW) + 1)
 }
 
 /// Number of the performance and of the seat in it.
@@ -76,6 +97,25 @@ fn spread(n: u64, seats_each: u32, beside: u32) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_party_sits_together_and_nobody_on_somebody() {
+        for (of, parties) in [(1, 2_000), (3, 4 * 166), (10, 200)] {
+            let house = House::of(["a", "b", "c", "d"].map(str::to_owned).to_vec(), 500, 2);
+            let mut taken = std::collections::BTreeSet::new();
+            for n in 0..parties {
+                let (performance, seats) = house.party(n, of).expect("not sold");
+                for seat in seats.split(',') {
+                    assert!(taken.insert((performance, seat.to_owned())), "{seat} of {performance} twice");
+                }
+            }
+            assert_eq!(taken.len() as u64, parties * u64::from(of));
+            assert!(house.party(parties, of).is_none());
+        }
+        assert!(House::of(vec!["a".to_owned()], 3, 1).party(0, 4).is_none());
+        let house = House::of(vec!["a".to_owned()], 1_000, 1);
+        assert_eq!(house.party(250, 2), Some(("a", r#""S-1-1","S-1-2""#.to_owned())));
+    }
 
     #[test]
     fn every_buyer_has_a_seat_of_their_own() {

@@ -2,16 +2,16 @@
 //! timetable, and their latency counts from the moment that they were meant to begin, so that a stall is not hidden.
 //!
 //! What a unit is, the scenario says. In an open loop the connections are the bound of units under way; what could not be
-//! begun before the end is counted.
+//! begun before the end is counted. All connections run on one thread of their own: they wake one another less than on the
+//! threads of a runtime that shares its work, and leave the other processors to what is measured.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::line::Line;
 use super::schedule::Timetable;
@@ -95,6 +95,7 @@ struct Course {
     taken: AtomicU64,
     late: AtomicU64,
     exhausted: AtomicU64,
+    over: AtomicBool,
     /// One permit for every unit that is due; closed at the end.
     due: Semaphore,
 }
@@ -116,39 +117,70 @@ pub async fn run<W: Work, T>(
         taken: AtomicU64::new(0),
         late: AtomicU64::new(0),
         exhausted: AtomicU64::new(0),
+        over: AtomicBool::new(false),
         due: Semaphore::new(0),
     });
-    let connections = (0..plan.connections).map(|_| {
-        let (work, course, line) = (work.clone(), course.clone(), Line::new(address));
-        AbortOnDropHandle::new(tokio::spawn(async move { course.drive(&*work, line).await }))
-    });
-    let connections: Vec<_> = connections.collect();
+    let mut all = connect(work.clone(), course.clone(), address)?;
+    // Whoever does not wait for the end wants no more of it.
+    let _stop = Stop(course.clone());
     let pacer = plan.rate.map(|rate| {
         let course = course.clone();
         std::thread::spawn(move || course.pace(Timetable::new(rate)))
     });
-    tokio::time::sleep(plan.warm_up).await;
+    // There may be nothing left to do before the measurement has begun.
+    let early = tokio::time::timeout(plan.warm_up, &mut all).await.ok();
     let before = look();
-    let all = async {
-        for connection in connections {
-            // A connection that panicked has said so; the checks find what it left undone.
-            connection.await.map_err(|e| Failure::of(format!("a connection of the load ended badly: {e}")))?;
-        }
-        Ok::<_, Failure>(())
+    let early = match early {
+        Some(ended) => Some(ended),
+        None => tokio::time::timeout(course.end.saturating_sub(SystemClock.elapsed()), &mut all).await.ok(),
     };
-    let mut all = std::pin::pin!(all);
-    let rest = course.end.saturating_sub(SystemClock.elapsed());
-    let early = tokio::time::timeout(rest, all.as_mut()).await;
     let after = look();
     let measured = SystemClock.elapsed().saturating_sub(measured_from);
-    match early {
-        Ok(ended) => ended?,
-        Err(_) => all.await?,
-    }
+    let ended = match early {
+        Some(ended) => ended,
+        None => all.await,
+    };
+    // A connection that panicked has said so; the checks find what it left undone.
+    ended.map_err(|_| ()).flatten().map_err(|()| Failure::of("a connection of the load ended badly"))?;
     if pacer.is_some_and(|pacer| pacer.join().is_err()) {
         return Err(Failure::of("the pacer of the load ended badly"));
     }
     Ok((course.ran(measured), before, after))
+}
+
+/// Drives all connections on a thread of their own; hears when the last one has ended, and whether all ended well.
+fn connect<W: Work>(
+    work: Arc<W>,
+    course: Arc<Course>,
+    address: SocketAddr,
+) -> Result<oneshot::Receiver<Result<(), ()>>, Failure> {
+    let failed = |e: std::io::Error| Failure::of(format!("no thread for the load: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let (ended, hear) = oneshot::channel();
+    let all = async move {
+        let connections = (0..course.plan.connections).map(|_| {
+            let (work, course, line) = (work.clone(), course.clone(), Line::new(address));
+            tokio::spawn(async move { course.drive(&*work, line).await })
+        });
+        let mut well = Ok(());
+        for connection in connections.collect::<Vec<_>>() {
+            well = connection.await.map_err(drop).and(well);
+        }
+        // Nobody waits for it any more when the verb was interrupted.
+        ended.send(well).ok();
+    };
+    std::thread::Builder::new().name("load".to_owned()).spawn(move || runtime.block_on(all)).map_err(failed)?;
+    Ok(hear)
+}
+
+/// Ends the load when it is dropped.
+struct Stop(Arc<Course>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+        self.0.due.close();
+    }
 }
 
 impl Course {
@@ -163,7 +195,7 @@ impl Course {
     }
 
     async fn next(&self) -> Option<Unit> {
-        if self.exhausted.load(Ordering::Relaxed) > 0 {
+        if self.exhausted.load(Ordering::Relaxed) > 0 || self.over.load(Ordering::Relaxed) {
             return None;
         }
         let due = match self.plan.rate {

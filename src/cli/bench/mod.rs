@@ -3,14 +3,23 @@
 //!
 //! One file per scenario. Nothing here reaches into the node: what it did is judged by what it answered and what its log says.
 
+mod against;
+mod asking;
 mod child;
+mod coupon;
 mod house;
 mod line;
 mod load;
 mod machine;
+mod members;
+mod memory;
+mod orders;
 mod purchase;
 mod report;
+mod rivals;
 mod schedule;
+mod seats;
+mod serials;
 mod sse;
 mod tally;
 mod target;
@@ -29,19 +38,32 @@ pub struct Bench {
 
 #[derive(Subcommand, Debug)]
 enum Scenario {
+    /// Members ask for a coupon, each once.
+    Coupon(coupon::Coupon),
+    /// Members place orders for seats that nobody has asked for.
+    Seats(seats::Seats),
     /// Members buy one seat each: they place an order and pay for it.
     Purchase(purchase::Purchase),
     /// Watchers of payment feeds: how fast frames reach them, what idle ones cost, and whether each sees every frame once.
     Sse(sse::Sse),
+    #[command(hide = true)]
+    Rival(rivals::Rival),
 }
 
 impl Bench {
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        // It ends in its own way when it is asked to.
+        if let Scenario::Rival(rival) = self.scenario {
+            return rival.run(global).await;
+        }
         let mut signals = StopSignals::listen()?;
         let scenario = async {
             match self.scenario {
+                Scenario::Coupon(scenario) => scenario.run(global).await,
+                Scenario::Seats(scenario) => scenario.run(global).await,
                 Scenario::Purchase(scenario) => scenario.run(global).await,
                 Scenario::Sse(scenario) => scenario.run(global).await,
+                Scenario::Rival(scenario) => scenario.run(global).await,
             }
         };
         tokio::select! {

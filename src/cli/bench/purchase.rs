@@ -4,19 +4,19 @@
 //! What the provider takes is not the node's: it tells how long each confirmation took there, and the rest is told beside
 //! the whole. Afterwards every order that was completed for a member must be completed in the log, and the audit must hold.
 
-use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroU32;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+use super::asking::{Pace, units};
 use super::house::{House, PRICE};
-use super::line::{ASK_AGAIN, Line, Parts, Reply, bearer};
+use super::line::{ASK_AGAIN, Line, Parts, Reply, Token};
 use super::load::{self, Amount, Flow, Plan, Unit, Work};
-use super::report::{Check, Measured, Report, words};
+use super::orders;
+use super::report::{Measured, Report, words};
 use super::tally::{Latency, Outcomes};
 use super::target::{Needs, Place, Target, raise_descriptors};
 use crate::auth::principal::Role;
@@ -24,8 +24,6 @@ use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::token::sign;
 use crate::clock::{Clock, Entropy, SystemClock};
-use crate::ids::{Partition, Position};
-use crate::journal::SharedJournal;
 use crate::limits;
 
 #[derive(clap::Args, Debug)]
@@ -34,13 +32,8 @@ pub struct Purchase {
     place: Place,
     #[command(flatten)]
     amount: Amount,
-    /// Purchases a second, in an open loop; without it, each connection begins the next one when it has ended one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_RATE)))]
-    rate: Option<u32>,
-    /// Seconds of the measurement.
-    #[arg(long, value_name = "S", default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_SECONDS)))]
-    seconds: u32,
+    #[command(flatten)]
+    pace: Pace,
     /// Members who buy by turns.
     #[arg(long, value_name = "N", default_value_t = 20_000,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BENCH_MEMBERS)))]
@@ -63,7 +56,7 @@ const CLOSED_LOOP: u64 = 20_000;
 /// What the connections share.
 struct Crowd {
     house: House,
-    members: Vec<HeaderValue>,
+    members: Vec<String>,
     /// Keeps this run's keys apart from those of another one on the same log.
     run: String,
     placing: Latency,
@@ -88,12 +81,7 @@ impl Purchase {
         raise_descriptors(2 * u64::from(self.amount.connections))?;
         let needs = Needs { provider: Some(self.psp_delay_ms), ..Needs::default() };
         let target = Target::open(global, &self.place, needs).await?;
-        let plan = Plan {
-            connections: self.amount.connections,
-            rate: self.rate.and_then(NonZeroU32::new),
-            warm_up: Duration::from_secs(self.amount.warm_up.into()),
-            length: Duration::from_secs(self.seconds.into()),
-        };
+        let plan = self.pace.plan(&self.amount);
         let crowd = Arc::new(self.crowd(&target, &plan).await?);
         let watched = target.watched().await;
         let (ran, before, after) = load::run(&crowd, plan, target.address, || watched.sample()).await?;
@@ -110,7 +98,8 @@ impl Purchase {
         }
         report.phases.push(measured);
         let journal = target.journal().await?;
-        report.checks.push(crowd.completed_in(&journal).await?);
+        let completed = crowd.bought.lock().completed.clone();
+        report.checks.push(orders::kept("completed orders", &journal, "order.completed", &completed).await?);
         report.checks.push(target.audit(&journal).await?);
         drop(journal);
         target.close().await;
@@ -118,14 +107,13 @@ impl Purchase {
     }
 
     async fn crowd(&self, target: &Target, plan: &Plan) -> Result<Crowd, Failure> {
-        let a_second = plan.rate.map_or(CLOSED_LOOP, |rate| u64::from(rate.get()));
-        let needed = a_second * (plan.warm_up + plan.length).as_secs().max(1);
+        let needed = units(plan, CLOSED_LOOP);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(limits::BENCH_SEATS);
         let run = Entropy::from_system().hash16().to_string();
         let member = |n| sign(&target.keys, &format!("bench-{run}-{n}"), Role::Member, None);
-        let members = (0..self.members).map(|n| bearer(&member(n)?)).collect::<Result<_, Failure>>()?;
+        let members = (0..self.members).map(member).collect::<Result<_, Failure>>()?;
         Ok(Crowd {
-            house: House::build(target, self.seats.unwrap_or(needed), self.performances).await?,
+            house: House::build(target.site(), self.seats.unwrap_or(needed), self.performances).await?,
             members,
             run,
             placing: Latency::default(),
@@ -156,26 +144,26 @@ impl Crowd {
     /// The order, once it is completed; else in words why not.
     async fn buy(&self, line: &mut Line, unit: Unit, performance: &str, seat: &str) -> Result<String, String> {
         let token = &self.members[(unit.n % self.members.len() as u64) as usize];
-        let parts = |act: &str, body: String| Parts {
-            token: Some(token),
-            key: Some(format!("{act}-{}-{}", self.run, unit.n)),
-            body,
-        };
-        let place = parts("order", format!(r#"{{"seats":["{seat}"]}}"#));
-        let placed = line.post(format!("/v1/performances/{performance}/orders"), place).await;
+        let token = Token::whole(token);
+        let key = |act: &str| format!("{act}-{}-{}", self.run, unit.n);
+        let (key_of_order, body) = (key("order"), format!(r#"{{"seats":["{seat}"]}}"#));
+        let place = Parts { token, key: &key_of_order, body: &body };
+        let placed = line.post(&format!("/v1/performances/{performance}/orders"), place).await;
         let placed = expect(placed, 201, "order")?;
         let order = placed.text("order_id").ok_or("order: no order_id")?.to_owned();
         let between = SystemClock.elapsed();
 
         let body = format!(r#"{{"payment_key":"{}","amount":{PRICE}}}"#, self.payment_key(unit.n));
-        let mut paid = line.post(format!("/v1/orders/{order}/payment"), parts("payment", body)).await;
+        let (key_of_payment, path) = (key("payment"), format!("/v1/orders/{order}"));
+        let pay = Parts { token, key: &key_of_payment, body: &body };
+        let mut paid = line.post(&format!("{path}/payment"), pay).await;
         // The answer may come before the provider's; then the order says how it went on.
         let patience = between + limits::BENCH_ANSWER;
         while paid.as_ref().is_ok_and(|paid| paid.status == 202 || paid.text("status") == Some("paying"))
             && SystemClock.elapsed() < patience
         {
             tokio::time::sleep(ASK_AGAIN).await;
-            paid = line.get(format!("/v1/orders/{order}"), Parts { token: Some(token), ..Parts::default() }).await;
+            paid = line.get(&path, Parts { token, ..Parts::default() }).await;
         }
         let paid = expect(paid, 200, "payment")?;
         if paid.text("status") != Some("completed") {
@@ -224,37 +212,9 @@ impl Crowd {
         measured.latencies.extend([theirs.row("provider's own time"), own.row("payment without it")]);
         if untold > 0 { Err(format!("{untold} payments are not in its list")) } else { Ok(()) }
     }
-
-    /// C2: what was said to be completed is completed in the log.
-    async fn completed_in(&self, journal: &SharedJournal) -> Result<Check, Failure> {
-        let mut missing: BTreeSet<&str> = BTreeSet::new();
-        let bought = self.bought.lock().completed.clone();
-        missing.extend(bought.iter().map(String::as_str));
-        let twice = bought.len() - missing.len();
-        for (number, head) in (0..journal.partitions()).zip(journal.heads().await?) {
-            let mut after = Position(0);
-            while after < head {
-                let chunk = journal.read_partition(Partition(number), after, limits::READ_BATCH).await?;
-                let Some(last) = chunk.last() else { break };
-                after = last.position;
-                for record in chunk.iter().filter(|record| record.kind == "order.completed") {
-                    if let Some(order) = record.stream.as_str().strip_prefix("order/") {
-                        missing.remove(order);
-                    }
-                }
-            }
-        }
-        let lost = missing.len();
-        let detail = match missing.first() {
-            None if twice == 0 => format!("all {} are completed in the log", bought.len()),
-            None => format!("{twice} orders were given to two buyers"),
-            Some(one) => format!("{lost} of {} are not completed in the log, one is {one}", bought.len()),
-        };
-        Ok(Check { name: "completed orders", ok: lost == 0 && twice == 0, detail })
-    }
 }
 
-fn expect(reply: Result<Reply, String>, status: u16, act: &str) -> Result<Reply, String> {
+fn expect<'a>(reply: Result<Reply<'a>, String>, status: u16, act: &str) -> Result<Reply<'a>, String> {
     match reply {
         Ok(reply) if reply.status == status => Ok(reply),
         Ok(reply) => Err(format!("{act}: {}", reply.named())),

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::against::Comparison;
 use super::load::{Plan, Ran};
 use super::machine::{self, Machine};
 use super::tally;
@@ -43,6 +44,11 @@ impl Measured {
     pub fn figure(&mut self, name: &'static str, value: f64, unit: &'static str) {
         self.figures.push(Figure { name, value, unit });
     }
+
+    /// 0, if there is no such figure.
+    pub fn value(&self, name: &str) -> f64 {
+        self.figures.iter().find(|figure| figure.name == name).map_or(0.0, |figure| figure.value)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +62,8 @@ pub struct Report {
     /// What was asked for, in words.
     pub load: String,
     pub phases: Vec<Measured>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<Comparison>,
     pub remarks: Vec<String>,
     pub checks: Vec<Check>,
 }
@@ -70,6 +78,7 @@ impl Report {
             target,
             load,
             phases: Vec::new(),
+            comparisons: Vec::new(),
             remarks: Vec::new(),
             checks: Vec::new(),
         })
@@ -121,6 +130,9 @@ impl Report {
         }
         for phase in &self.phases {
             phase.write(text)?;
+        }
+        for comparison in &self.comparisons {
+            writeln!(text, "{}", comparison.words())?;
         }
         for remark in &self.remarks {
             writeln!(text, "note: {remark}")?;

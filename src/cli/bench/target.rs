@@ -62,6 +62,13 @@ pub struct Target {
     _fresh: Option<Fresh>,
 }
 
+/// Any server that answers the routes of a scenario, and what tokens are signed with that it believes.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    pub base: &'a str,
+    pub keys: &'a Keys,
+}
+
 fn plain_http(text: &str) -> Result<String, String> {
     let parsed = reqwest::Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     parsed
@@ -112,6 +119,23 @@ impl Target {
             watched.add_postgres(&url).await;
         }
         watched
+    }
+
+    pub fn site(&self) -> Site<'_> {
+        Site { base: &self.base, keys: &self.keys }
+    }
+
+    /// Where the key file is.
+    pub fn directory(&self) -> &std::path::Path {
+        &self.config.data.dir
+    }
+
+    /// The address of the log's database, if it is in one.
+    pub fn postgres(&self) -> Option<String> {
+        match app::target(&self.config) {
+            Log::Postgres { url } => Some(url),
+            Log::Sqlite { .. } => None,
+        }
     }
 
     pub fn has_follower(&self) -> bool {
@@ -226,7 +250,7 @@ async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn address(base: &str) -> Result<SocketAddr, Failure> {
+pub async fn address(base: &str) -> Result<SocketAddr, Failure> {
     let failed = |e: String| Failure::of(format!("{base}: {e}"));
     let url = reqwest::Url::parse(base).map_err(|e| failed(e.to_string()))?;
     let host = url.host_str().ok_or_else(|| failed("no host".to_owned()))?;

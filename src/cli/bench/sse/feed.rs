@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::{StreamExt, TryStreamExt};
-use http::HeaderValue;
 use parking_lot::Mutex;
 use serde_json::json;
 
 use super::watch::{Audience, nanos};
 use crate::auth::principal::Role;
-use crate::cli::bench::line::{Line, Parts, bearer};
+use crate::cli::bench::line::{Line, Parts, Token};
 use crate::cli::bench::load::{Flow, Unit, Work};
 use crate::cli::bench::tally::{Latency, Outcomes};
 use crate::cli::bench::target::Target;
@@ -26,7 +25,7 @@ const AT_ONCE: usize = 64;
 /// One store, and the tokens of its counter and of its screens.
 pub struct Store {
     id: String,
-    counter: HeaderValue,
+    counter: String,
     pub screen: String,
 }
 
@@ -46,7 +45,7 @@ pub async fn stores(target: &Target, count: u32) -> Result<Vec<Store>, Failure> 
         let made = client.create("/v1/stores", seller, &json!({"name": format!("Bench {n}")})).await?;
         let id = made.text("store_id").to_owned();
         let token = |role| sign(&target.keys, "bench-device", role, Some(&id));
-        let (counter, screen) = (bearer(&token(Role::Pos)?)?, token(Role::Display)?);
+        let (counter, screen) = (token(Role::Pos)?, token(Role::Display)?);
         Ok::<_, Failure>(Store { id, counter, screen })
     });
     futures::stream::iter(making).buffered(AT_ONCE).try_collect().await
@@ -107,9 +106,9 @@ impl Work for Counters {
             r#"{{"payment_id":"{}-{}","amount":4500,"currency":"KRW","method":"card","paid_at":"{}"}}"#,
             self.phase, unit.n, self.paid_at
         );
-        let parts = Parts { token: Some(&store.counter), key: None, body };
+        let parts = Parts { token: Token::whole(&store.counter), key: "", body: &body };
         moments.sent.store(nanos(), Ordering::Relaxed);
-        let reply = line.post(format!("/v1/stores/{}/payments", store.id), parts).await;
+        let reply = line.post(&format!("/v1/stores/{}/payments", store.id), parts).await;
         let answered = nanos();
         match reply {
             Ok(reply) if reply.status == 201 => {
