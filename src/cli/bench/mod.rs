@@ -3,12 +3,16 @@
 //!
 //! One file per scenario. Nothing here reaches into the node: what it did is judged by what it answered and what its log says.
 
+mod author;
 mod child;
+mod growth;
+mod history;
 mod house;
 mod line;
 mod load;
 mod machine;
 mod purchase;
+mod replay;
 mod report;
 mod schedule;
 mod sse;
@@ -33,6 +37,10 @@ enum Scenario {
     Purchase(purchase::Purchase),
     /// Watchers of payment feeds: how fast frames reach them, what idle ones cost, and whether each sees every frame once.
     Sse(sse::Sse),
+    /// Reads a log back: into states in memory, into read models, and before the audit.
+    Replay(replay::Replay),
+    /// Fills an empty Postgres log up to some sizes, and says at each what appends, loads and a start cost.
+    Growth(growth::Growth),
 }
 
 impl Bench {
@@ -42,6 +50,8 @@ impl Bench {
             match self.scenario {
                 Scenario::Purchase(scenario) => scenario.run(global).await,
                 Scenario::Sse(scenario) => scenario.run(global).await,
+                Scenario::Replay(scenario) => scenario.run(global).await,
+                Scenario::Growth(scenario) => scenario.run(global).await,
             }
         };
         tokio::select! {

@@ -211,7 +211,7 @@ async fn provider(fresh: &Fresh, books: &std::path::Path, delay: u32, verb: Vec<
 }
 
 /// Makes the schema of an empty database. One that holds a log already is somebody's: it is left alone.
-async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
+pub async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
     match app::open_journal(config, Role::Read).await {
         Ok(journal) if journal.heads().await?.iter().any(|head| head.0 > 0) => {
             return Err(Failure::usage(
@@ -226,7 +226,7 @@ async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn address(base: &str) -> Result<SocketAddr, Failure> {
+pub async fn address(base: &str) -> Result<SocketAddr, Failure> {
     let failed = |e: String| Failure::of(format!("{base}: {e}"));
     let url = reqwest::Url::parse(base).map_err(|e| failed(e.to_string()))?;
     let host = url.host_str().ok_or_else(|| failed("no host".to_owned()))?;
