@@ -50,7 +50,8 @@ async fn compare(journal: SharedJournal, mut bare: Option<Bare>) {
     let engine = journal.engine();
     let claim = journal.claim(&NodeId::new("bench")).await.expect("nobody else serves it");
     // Each way has partitions of its own, so that none has to know what another one wrote.
-    let states = |rest: u16| claim.partitions.iter().filter(move |state| state.partition.0 % 3 == rest).cloned().collect();
+    let states =
+        |rest: u16| claim.partitions.iter().filter(move |state| state.partition.0 % 3 == rest).cloned().collect();
     let (mut for_bare, mut for_append) = (Rows(states(0)), Rows(states(1)));
     let mut lane = Fed::start(journal.clone(), &claim.partitions, Rows(states(2))).await;
     for (size, batches) in SIZES {
@@ -67,7 +68,10 @@ async fn compare(journal: SharedJournal, mut bare: Option<Bare>) {
         for (name, rates_of) in [("bare UNNEST", &rates[0]), ("append", &rates[1]), ("lane", &rates[2])] {
             if !rates_of.is_empty() {
                 let (_, middle, _) = spread(rates_of);
-                println!("{engine:<9} batches of {size:>3}  {name:<12} {middle:>9.0} events/s{}", beside(rates_of, &rates[0]));
+                println!(
+                    "{engine:<9} batches of {size:>3}  {name:<12} {middle:>9.0} events/s{}",
+                    beside(rates_of, &rates[0])
+                );
             }
         }
     }

@@ -120,7 +120,11 @@ mod tests {
             assert!(report.violations.is_empty(), "{:?}", report.violations);
             assert!(report.records >= events as u64 && report.payments.len() as u64 == history.told.completed);
             let half = history.told.issued * 2;
-            assert!((report.records * 9 / 10..report.records * 11 / 10).contains(&half), "{half} of {}", report.records);
+            assert!(
+                (report.records * 9 / 10..report.records * 11 / 10).contains(&half),
+                "{half} of {}",
+                report.records
+            );
         }
     }
 }

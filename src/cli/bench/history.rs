@@ -16,7 +16,7 @@ use crate::events::venue::{self, Row, RowSeats, Section};
 use crate::events::{CouponEvent, Event, OrderEvent, PerformanceEvent, SeatEvent, ShowEvent, VenueEvent, show};
 use crate::ids::{
     AccountId, CommandId, CouponId, OrderId, Partition, PaymentKey, PerformanceId, SeatId, ShowId, StreamId, TaskId,
-    TicketId, Version, VenueId,
+    TicketId, VenueId, Version,
 };
 use crate::journal::TimerChange;
 use crate::limits;
@@ -241,7 +241,7 @@ impl History {
         let order = Order::new(self, performance, seat, member);
         self.told.orders += 1;
         order.place(self);
-        if self.told.orders % CANCELLED == 0 {
+        if self.told.orders.is_multiple_of(CANCELLED) {
             order.cancel(self);
         } else {
             self.told.completed += 1;

@@ -43,9 +43,8 @@ impl Filler {
     pub fn new(url: String, partitions: u16) -> Result<Self, Failure> {
         let entropy = Entropy::from_system();
         let begun = Timestamp(SystemClock.wall().0 - i64::try_from(BEGAN_BEFORE.as_millis()).unwrap_or(0));
-        let coupons = (0..partitions).map(|number| {
-            at_home(number, partitions, || CouponId::derive(&entropy.hash16()).to_string())
-        });
+        let coupons = (0..partitions)
+            .map(|number| at_home(number, partitions, || CouponId::derive(&entropy.hash16()).to_string()));
         let coupons = coupons.collect();
         let payloads = payloads(&entropy, partitions, begun)?;
         Ok(Self { url, entropy, partitions, filled: 0, begun, coupons, payloads })
@@ -147,8 +146,11 @@ fn at_home(partition: u16, partitions: u16, name: impl Fn() -> String) -> String
 
 /// Of each kind, a real fact as it stands in a log.
 fn payloads(entropy: &Entropy, partitions: u16, begun: Timestamp) -> Result<[(Vec<u8>, i16); 3], Failure> {
-    let facts: Vec<_> =
-        History::new(entropy.clone(), partitions, begun).take(1_000).into_iter().flat_map(|draft| draft.facts).collect();
+    let facts: Vec<_> = History::new(entropy.clone(), partitions, begun)
+        .take(1_000)
+        .into_iter()
+        .flat_map(|draft| draft.facts)
+        .collect();
     let payload = |kind: &str| {
         let found = facts.iter().rfind(|(_, _, event)| event.kind().name == kind);
         let (_, _, event) = found.ok_or_else(|| Failure::of(format!("there is no {kind} in a history")))?;

@@ -116,8 +116,7 @@ async fn appends(rounds: u32, journal: SharedJournal, measured: &mut Measured) -
 /// Of orders that nobody has asked for since they were filled in; gives how many were there.
 async fn loads(journal: &SharedJournal, filler: &Filler, measured: &mut Measured) -> Result<u64, Failure> {
     let mut found = 0;
-    for (name, streams, times) in
-        [("load of 512 streams", MANY, LOADS_OF_MANY), ("load of 1 stream", 1, LOADS_OF_ONE)]
+    for (name, streams, times) in [("load of 512 streams", MANY, LOADS_OF_MANY), ("load of 1 stream", 1, LOADS_OF_ONE)]
     {
         let latency = Latency::default();
         for _ in 0..times {

@@ -55,8 +55,7 @@ impl Replay {
         let target = format!("a log {whose} on {}", bench.journal.engine());
         let mut report = Report::new("replay", target, format!("{events} events"))?;
 
-        let (folded, mut measured) =
-            bench.measure("one fold in memory", fold::fold(&bench.journal, &heads)).await?;
+        let (folded, mut measured) = bench.measure("one fold in memory", fold::fold(&bench.journal, &heads)).await?;
         measured.figure("streams", folded.streams() as f64, "");
         measured.figure("payload", folded.payload_bytes as f64 / events as f64, "bytes/event");
         report.phases.push(measured);

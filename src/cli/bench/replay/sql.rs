@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
+use crate::app;
 use crate::cli::bench::report::{Measured, Report};
 use crate::cli::failure::Failure;
 use crate::cli::fresh::Fresh;
@@ -16,7 +17,6 @@ use crate::projections::rebuild::Pace;
 use crate::projections::replay::Replay;
 use crate::projections::store::{self, Purpose, Store};
 use crate::projections::{Projection, ROSTER};
-use crate::app;
 
 /// `scratch`: where to make them, if not beside the log.
 pub async fn measure(
