@@ -5,19 +5,19 @@
 //! read: then the read models are made in a directory of our own.
 
 mod fold;
+mod phase;
 mod sql;
 
+use self::phase::{Bench, watched};
 use super::author::Author;
 use super::history::{History, Told};
-use super::machine::{Watched, forget_peak};
-use super::report::{Check, Measured, Report};
+use super::report::{Check, Report};
 use super::target::prepare;
 use crate::cli::failure::Failure;
 use crate::cli::fresh::Fresh;
 use crate::cli::{Global, audit as verb};
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::config::{Config, Secret};
-use crate::journal::SharedJournal;
 use crate::journal::open::{Role, Target as Log};
 use crate::{app, audit, limits};
 
@@ -102,45 +102,6 @@ impl Replay {
         author.release().await?;
         Ok(history.told)
     }
-}
-
-/// What all phases share.
-struct Bench {
-    config: Config,
-    journal: SharedJournal,
-    watched: Watched,
-    events: u64,
-}
-
-impl Bench {
-    /// Runs one way of reading the whole log, and says what it took.
-    async fn measure<T, E>(
-        &self,
-        title: &'static str,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<(T, Measured), Failure>
-    where
-        Failure: From<E>,
-    {
-        forget_peak();
-        let (before, begun) = (self.watched.sample(), SystemClock.elapsed());
-        let result = work.await?;
-        let seconds = SystemClock.elapsed().saturating_sub(begun).as_secs_f64();
-        let mut measured =
-            Measured { title, processes: self.watched.rows(&before, &self.watched.sample()), ..Measured::default() };
-        measured.figure("read", self.events as f64 / seconds, "events/s");
-        measured.figure("it took", seconds, "s");
-        Ok((result, measured))
-    }
-}
-
-async fn watched(config: &Config) -> Watched {
-    let mut watched = Watched::default();
-    watched.add_ourselves();
-    if let Log::Postgres { url } = app::target(config) {
-        watched.add_postgres(&url).await;
-    }
-    watched
 }
 
 /// The states against what was written, which who wrote it knows without any log.

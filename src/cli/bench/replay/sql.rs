@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Bench;
+use super::phase::Bench;
 use crate::app;
 use crate::cli::bench::report::{Measured, Report};
 use crate::cli::failure::Failure;
