@@ -2,8 +2,10 @@
 //! what brings it to rest before a measurement.
 
 use std::path::Path;
+use std::str::FromStr;
 
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, Row};
 
 use crate::cli::failure::Failure;
 
@@ -29,9 +31,14 @@ fn failed(error: sqlx::Error) -> Failure {
     Failure::of(format!("the database: {error}"))
 }
 
+/// For statements that take as long as they take, and about which nobody needs to be warned.
+pub async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
+    PgConnectOptions::from_str(url)?.options([("jit", "off")]).disable_statement_logging().connect().await
+}
+
 impl Database {
     pub async fn connect(url: &str, here: bool) -> Result<Self, Failure> {
-        let mut conn = PgConnection::connect(url).await.map_err(failed)?;
+        let mut conn = connect(url).await.map_err(failed)?;
         let owner = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'log.events'::regclass";
         if !sqlx::query_scalar::<_, bool>(owner).fetch_one(&mut conn).await.map_err(failed)? {
             return Err(Failure::usage("the address must name the role that owns the log: fillers are vacuumed"));

@@ -7,13 +7,13 @@
 
 use sqlx::{Connection, PgConnection, Row};
 
+use super::database::connect;
+use crate::cli::bench::history::History;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, Entropy, SystemClock};
 use crate::events::codec;
 use crate::ids::{CouponId, Partition, PerformanceId, StreamId};
 use crate::timestamp::Timestamp;
-
-use super::super::history::History;
 
 /// Rows of one statement, over all its partitions.
 const PIECE: u64 = 100_000;
@@ -62,7 +62,7 @@ impl Filler {
     }
 
     async fn fill(self, own: Vec<u16>, each: u64) -> Result<(), Failure> {
-        let mut conn = PgConnection::connect(&self.url).await.map_err(failed)?;
+        let mut conn = connect(&self.url).await.map_err(failed)?;
         // Nobody is told that a filler is durable; the checkpoint afterwards makes them all so.
         sqlx::raw_sql("SET synchronous_commit = off").execute(&mut conn).await.map_err(failed)?;
         let piece = (PIECE / own.len() as u64).next_multiple_of(KINDS.len() as u64);
