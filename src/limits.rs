@@ -466,6 +466,9 @@ pub const BENCH_WATCHERS: u32 = 200_000;
 pub const BENCH_COMMANDS: u64 = 20_000_000;
 /// When no frame has come for so long at the end, those that are still missing are lost.
 pub const BENCH_QUIET: Duration = Duration::from_secs(5);
+/// Events of a log that it makes, and of one that it fills.
+pub const BENCH_EVENTS: u64 = 20_000_000;
+pub const BENCH_FILL: u64 = 1_000_000_000;
 /// Seats that it puts on sale.
 pub const BENCH_SEATS: u32 = 20_000_000;
 /// Seats of one of its performances.

@@ -8,6 +8,7 @@ mod base;
 mod accounts;
 mod bad_input;
 mod bench;
+mod bench_replay;
 mod browser;
 mod commands;
 mod coupons;

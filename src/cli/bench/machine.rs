@@ -65,6 +65,11 @@ impl Watched {
         self.postmaster = backend.filter(|pid| is_postgres(*pid)).and_then(parent).filter(|pid| is_postgres(*pid));
     }
 
+    /// Does the database run on this machine?
+    pub fn postgres_is_here(&self) -> bool {
+        self.postmaster.is_some()
+    }
+
     pub fn sample(&self) -> Sample {
         let mut used: Vec<Used> = self.own.iter().map(|(_, pid)| process(*pid)).collect();
         used.extend(self.postmaster.map(cluster));
@@ -87,6 +92,11 @@ impl Watched {
     pub fn memory(&self, of: &str) -> Option<u64> {
         self.own.iter().find(|(name, _)| *name == of).map(|(_, pid)| process(*pid).memory)
     }
+}
+
+/// From here on, our own peak of memory is a new one. Where the kernel refuses, it stays that since we began.
+pub fn forget_peak() {
+    let _refused = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 impl Machine {

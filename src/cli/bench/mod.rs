@@ -5,8 +5,11 @@
 
 mod against;
 mod asking;
+mod author;
 mod child;
 mod coupon;
+mod growth;
+mod history;
 mod house;
 mod line;
 mod load;
@@ -15,6 +18,7 @@ mod members;
 mod memory;
 mod orders;
 mod purchase;
+mod replay;
 mod report;
 mod rivals;
 mod schedule;
@@ -48,6 +52,10 @@ enum Scenario {
     Sse(sse::Sse),
     #[command(hide = true)]
     Rival(rivals::Rival),
+    /// Reads a log back: into states in memory, into read models, and before the audit.
+    Replay(replay::Replay),
+    /// Fills an empty Postgres log up to some sizes, and says at each what appends, loads and a start cost.
+    Growth(growth::Growth),
 }
 
 impl Bench {
@@ -64,6 +72,8 @@ impl Bench {
                 Scenario::Purchase(scenario) => scenario.run(global).await,
                 Scenario::Sse(scenario) => scenario.run(global).await,
                 Scenario::Rival(scenario) => scenario.run(global).await,
+                Scenario::Replay(scenario) => scenario.run(global).await,
+                Scenario::Growth(scenario) => scenario.run(global).await,
             }
         };
         tokio::select! {

@@ -235,7 +235,7 @@ async fn provider(fresh: &Fresh, books: &std::path::Path, delay: u32, verb: Vec<
 }
 
 /// Makes the schema of an empty database. One that holds a log already is somebody's: it is left alone.
-async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
+pub async fn prepare(config: &Config, log: &Log) -> Result<(), Failure> {
     match app::open_journal(config, Role::Read).await {
         Ok(journal) if journal.heads().await?.iter().any(|head| head.0 > 0) => {
             return Err(Failure::usage(

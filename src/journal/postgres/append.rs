@@ -2,17 +2,45 @@
 //!
 //! It does not know who may append: epoch and head decide, under the lock of the partition's row.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::{PgConnection, Row};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::events::Record;
+use crate::ids::Partition;
 use crate::journal::rows::{self, Moment, final_timers, new_head, signed};
 use crate::journal::{PartitionBatch, Verdict};
 
 /// A kind and its schema version.
 pub type KindVersion = (String, u16);
+
+/// The kinds that certainly stand in the log, with their versions. Every record is looked up here, so that costs no copy.
+#[derive(Default)]
+pub struct Known(HashMap<String, Vec<u16>>);
+
+impl Known {
+    pub fn has(&self, kind: &str, version: u16) -> bool {
+        self.0.get(kind).is_some_and(|versions| versions.contains(&version))
+    }
+
+    pub fn add(&mut self, (kind, version): KindVersion) {
+        let versions = self.0.entry(kind).or_default();
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+}
+
+/// An append that is ready to be sent: nothing of its batches is needed any more.
+pub struct Prepared {
+    arguments: PgArguments,
+    partitions: Vec<Partition>,
+    /// What it brings into the log that was not known to stand there.
+    new_kinds: Vec<(Partition, KindVersion)>,
+}
 
 #[derive(Default)]
 struct Heads {
@@ -81,7 +109,7 @@ struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
-    fn push(&mut self, batch: &'a PartitionBatch, known: &HashSet<KindVersion>) {
+    fn push(&mut self, batch: &'a PartitionBatch, known: &Known) {
         let partition = i32::from(batch.partition.0);
         for change in final_timers(batch) {
             match change.due {
@@ -106,8 +134,7 @@ impl<'a> Beside<'a> {
         // Once per partition, since one that is fenced takes its rows with it.
         let mut seen = HashSet::new();
         for record in batch.units.iter().flat_map(|unit| &unit.records) {
-            if seen.insert((&record.kind, record.schema)) && !known.contains(&(record.kind.to_string(), record.schema))
-            {
+            if !known.has(&record.kind, record.schema) && seen.insert((&record.kind, record.schema)) {
                 self.kinds.0.push(partition);
                 self.kinds.1.push(&record.kind);
                 self.kinds.2.push(i16::try_from(record.schema).unwrap_or(i16::MAX));
@@ -117,12 +144,8 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// The append itself; `known` are the kinds that certainly stand in the log.
-pub async fn append(
-    conn: &mut PgConnection,
-    batches: &[PartitionBatch],
-    known: &HashSet<KindVersion>,
-) -> Result<Vec<Verdict>, sqlx::Error> {
+/// The arguments of the statement.
+pub fn prepare(batches: &[PartitionBatch], known: &Known) -> Result<Prepared, sqlx::Error> {
     let (mut heads, mut events, mut beside) = (Heads::default(), Events::default(), Beside::default());
     for batch in batches {
         heads.partition.push(i32::from(batch.partition.0));
@@ -132,48 +155,70 @@ pub async fn append(
         batch.units.iter().flat_map(|unit| &unit.records).for_each(|record| events.push(record));
         beside.push(batch, known);
     }
-    let query = sqlx::query(include_str!("append.sql"))
-        .bind(heads.partition)
-        .bind(heads.epoch)
-        .bind(heads.head)
-        .bind(heads.new_head);
-    let query = query
-        .bind(events.partition)
-        .bind(events.position)
-        .bind(events.stream)
-        .bind(events.version)
-        .bind(events.kind)
-        .bind(events.schema)
-        .bind(events.codec)
-        .bind(events.event_id)
-        .bind(events.command)
-        .bind(events.correlation)
-        .bind(events.causation)
-        .bind(events.principal)
-        .bind(events.owner)
-        .bind(events.epoch)
-        .bind(events.node)
-        .bind(events.at)
-        .bind(events.recorded_at)
-        .bind(events.unit_last)
-        .bind(events.chain)
-        .bind(events.payload);
-    let query = query.bind(beside.set.0).bind(beside.set.1).bind(beside.set.2);
-    let query = query.bind(beside.cleared.0).bind(beside.cleared.1);
-    let query = query.bind(beside.notes.0).bind(beside.notes.1).bind(beside.notes.2);
-    let query = query.bind(beside.kinds.0).bind(beside.kinds.1).bind(beside.kinds.2).bind(beside.kinds.3);
-    let raised = query.fetch_all(conn).await?;
-    let raised: HashSet<u16> =
-        raised.iter().map(|row| Ok(rows::partition(row.try_get(0)?)?.0)).collect::<Result<_, sqlx::Error>>()?;
-    let verdict = |batch: &PartitionBatch| {
-        if raised.contains(&batch.partition.0) { Verdict::Written } else { Verdict::Fenced }
-    };
-    Ok(batches.iter().map(verdict).collect())
+    let (partitions, kinds, versions, _) = &beside.kinds;
+    let new_kinds = partitions.iter().zip(kinds).zip(versions).map(|((partition, kind), version)| {
+        let (partition, version) = (u16::try_from(*partition), u16::try_from(*version));
+        (Partition(partition.unwrap_or(u16::MAX)), ((*kind).to_owned(), version.unwrap_or(u16::MAX)))
+    });
+    let new_kinds = new_kinds.collect();
+    let arguments = arguments(heads, events, beside).map_err(sqlx::Error::Encode)?;
+    Ok(Prepared { arguments, partitions: batches.iter().map(|batch| batch.partition).collect(), new_kinds })
 }
 
-/// The kinds that the written batches brought into the log.
-pub fn kinds_of(batches: &[PartitionBatch], verdicts: &[Verdict]) -> HashSet<KindVersion> {
-    let written = batches.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
-    let records = written.flat_map(|(batch, _)| &batch.units).flat_map(|unit| &unit.records);
-    records.map(|record| (record.kind.to_string(), record.schema)).collect()
+/// In the order of the statement's binds.
+fn arguments(heads: Heads, events: Events<'_>, beside: Beside<'_>) -> Result<PgArguments, BoxDynError> {
+    let mut arguments = PgArguments::default();
+    arguments.add(heads.partition)?;
+    arguments.add(heads.epoch)?;
+    arguments.add(heads.head)?;
+    arguments.add(heads.new_head)?;
+    arguments.add(events.partition)?;
+    arguments.add(events.position)?;
+    arguments.add(events.stream)?;
+    arguments.add(events.version)?;
+    arguments.add(events.kind)?;
+    arguments.add(events.schema)?;
+    arguments.add(events.codec)?;
+    arguments.add(events.event_id)?;
+    arguments.add(events.command)?;
+    arguments.add(events.correlation)?;
+    arguments.add(events.causation)?;
+    arguments.add(events.principal)?;
+    arguments.add(events.owner)?;
+    arguments.add(events.epoch)?;
+    arguments.add(events.node)?;
+    arguments.add(events.at)?;
+    arguments.add(events.recorded_at)?;
+    arguments.add(events.unit_last)?;
+    arguments.add(events.chain)?;
+    arguments.add(events.payload)?;
+    arguments.add(beside.set.0)?;
+    arguments.add(beside.set.1)?;
+    arguments.add(beside.set.2)?;
+    arguments.add(beside.cleared.0)?;
+    arguments.add(beside.cleared.1)?;
+    arguments.add(beside.notes.0)?;
+    arguments.add(beside.notes.1)?;
+    arguments.add(beside.notes.2)?;
+    arguments.add(beside.kinds.0)?;
+    arguments.add(beside.kinds.1)?;
+    arguments.add(beside.kinds.2)?;
+    arguments.add(beside.kinds.3)?;
+    Ok(arguments)
+}
+
+/// The append itself: verdicts in the order of the batches, and the kinds that certainly stand in the log now.
+pub async fn append(
+    conn: &mut PgConnection,
+    prepared: Prepared,
+) -> Result<(Vec<Verdict>, Vec<KindVersion>), sqlx::Error> {
+    let Prepared { arguments, partitions, new_kinds } = prepared;
+    let raised = sqlx::query_with(include_str!("append.sql"), arguments).fetch_all(conn).await?;
+    let raised: HashSet<u16> =
+        raised.iter().map(|row| Ok(rows::partition(row.try_get(0)?)?.0)).collect::<Result<_, sqlx::Error>>()?;
+    let written = |partition: Partition| raised.contains(&partition.0);
+    let verdict = |partition: &Partition| if written(*partition) { Verdict::Written } else { Verdict::Fenced };
+    let verdicts = partitions.iter().map(verdict).collect();
+    let kinds = new_kinds.into_iter().filter(|(partition, _)| written(*partition)).map(|(_, kind)| kind);
+    Ok((verdicts, kinds.collect()))
 }

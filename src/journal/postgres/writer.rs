@@ -2,7 +2,6 @@
 //!
 //! Every write runs in a task of its own: dropping the caller's future cancels nothing half-way.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,7 +9,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use super::append::{self, KindVersion};
+use super::append::{self, KindVersion, Known};
 use super::boot::run;
 use super::connect::{Failure, Owned, apart};
 use super::{error, read, segments};
@@ -27,12 +26,14 @@ pub struct Writer {
     snapshots: Arc<Owned>,
     session: Uuid,
     /// What certainly stands in the table of kinds, and need not be written again.
-    known: Arc<Mutex<HashSet<KindVersion>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Writer {
     pub fn new(options: &PgConnectOptions, session: Uuid, kinds: Vec<KindVersion>) -> Self {
-        let known = Arc::new(Mutex::new(kinds.into_iter().collect()));
+        let mut known = Known::default();
+        kinds.into_iter().for_each(|kind| known.add(kind));
+        let known = Arc::new(Mutex::new(known));
         let connection = || Owned::new(options.clone());
         Self { appends: connection(), side: connection(), snapshots: connection(), session, known }
     }
@@ -41,17 +42,21 @@ impl Writer {
         if let Some(refused) = rows::twice(batches) {
             return Err(refused);
         }
-        let (appends, known, batches) = (self.appends.clone(), self.known.clone(), batches.to_vec());
+        // Here and not in the task, which would need a copy of the batches.
+        let prepared = append::prepare(batches, &self.known.lock()).map_err(|e| error::append(&e))?;
+        let (appends, known) = (self.appends.clone(), self.known.clone());
         let work = async move {
-            let before = known.lock().clone();
             let keep = |e: &sqlx::Error| matches!(error::append(e), AppendError::Rejected(_));
-            let outcome = appends.run(keep, async |conn| append::append(conn, &batches, &before).await).await;
-            let verdicts = outcome.map_err(|failure| match &failure {
+            let outcome = appends.run(keep, async |conn| append::append(conn, prepared).await).await;
+            let (verdicts, kinds) = outcome.map_err(|failure| match &failure {
                 Failure::NotSent(_) => AppendError::NotSent(failure.text()),
                 Failure::NoAnswer => AppendError::Unknown(failure.text()),
                 Failure::Sql(e) => error::append(e),
             })?;
-            known.lock().extend(append::kinds_of(&batches, &verdicts));
+            if !kinds.is_empty() {
+                let mut known = known.lock();
+                kinds.into_iter().for_each(|kind| known.add(kind));
+            }
             Ok(verdicts)
         };
         apart(work, AppendError::Unknown).await
