@@ -145,7 +145,7 @@ async fn start(config: &Config) -> Result<Duration, Failure> {
     let node = Child::start(&arguments, &environment).await?;
     let mut line = Line::new(address(&node.base).await?);
     loop {
-        let reply = line.get("/readyz".to_owned(), Parts::default()).await;
+        let reply = line.get("/readyz", Parts::default()).await;
         let took = SystemClock.elapsed().saturating_sub(begun);
         match reply {
             Ok(reply) if reply.status == 200 => {
