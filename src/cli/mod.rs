@@ -173,6 +173,8 @@ mod tests {
             "parked list",
             "migrate",
             "psp-simulator",
+            "bench coupon --against redis-lua,row-lock",
+            "bench seats --against sql-best --rounds 3 --sweep-seconds 0",
             "bench purchase",
             "bench sse",
             "bench sse",
@@ -206,6 +208,9 @@ mod tests {
             "onsale bench purchase --rate 0",
             "onsale bench purchase --url ftp://x",
             "onsale bench sse --follower --url http://x:1",
+            "onsale bench coupon --rounds 3",
+            "onsale bench seats --against nobody",
+            "onsale bench rival nobody",
             "onsale log",
         ] {
             assert_eq!(Arguments::try_parse_from(wrong.split(' ')).expect_err(wrong).exit_code(), 2, "{wrong}");

@@ -25,11 +25,7 @@ struct Rival {
 impl Rival {
     async fn start(name: &str, more: &[&str]) -> Self {
         let home = Home::new(Kind::Postgres).await;
-        let redis = Redis::start().await;
-        let directory = format!("CONFIG SET dir {}", home.data().display());
-        for command in [directory.as_str(), "CONFIG SET appendonly yes", "CONFIG SET appendfsync always"] {
-            assert_eq!(redis.said(command).await.as_deref(), Some("OK"), "{command}");
-        }
+        let redis = Redis::durable(home.data()).await;
         let mut process = Command::new(env!("CARGO_BIN_EXE_onsale"))
             .args(["bench", "rival", name, "--pool", "4", "--redis-url", &redis.url])
             .args(home.options())

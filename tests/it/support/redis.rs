@@ -10,20 +10,35 @@ use super::wait::until;
 pub struct Redis {
     pub url: String,
     port: u16,
+    /// What it keeps, and where.
+    keeps: Vec<String>,
     child: Option<Child>,
 }
 
 impl Redis {
+    /// It forgets everything at its end.
     pub async fn start() -> Self {
+        Self::start_with(&["--appendonly", "no"]).await
+    }
+
+    /// Its answers are on disk when they leave.
+    pub async fn durable(dir: &std::path::Path) -> Self {
+        let dir = dir.display().to_string();
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always", "--dir", &dir]).await
+    }
+
+    async fn start_with(keeps: &[&str]) -> Self {
+        let keeps = keeps.iter().map(|&word| word.to_owned()).collect();
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-        let mut redis = Self { url: format!("redis://127.0.0.1:{port}"), port, child: None };
+        let mut redis = Self { url: format!("redis://127.0.0.1:{port}"), port, keeps, child: None };
         redis.again().await;
         redis
     }
 
     pub async fn again(&mut self) {
         let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(&self.keeps)
             .args(["--daemonize", "no", "--logfile", ""])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -27,7 +27,11 @@ BEGIN
          WHERE k.coupon_id = coupon AND k.next <= k.last LIMIT 1 FOR UPDATE;
     END IF;
     IF NOT FOUND THEN
-        outcome := 2;
+        -- Unless the member got one of the last themselves, while this request waited.
+        SELECT i.serial, i.task_id, i.issued_at, i.command, i.body, i.position
+          INTO o_serial, o_task, o_at, o_command, o_body, o_position
+          FROM issues i WHERE i.coupon_id = coupon AND i.account_id = account;
+        outcome := CASE WHEN FOUND THEN 1 ELSE 2 END;
         RETURN;
     END IF;
     o_position := o_serial;
