@@ -89,6 +89,12 @@ macro_rules! string_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The text itself, shared with whoever has the id.
+            #[must_use]
+            pub fn into_text(self) -> Arc<str> {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {

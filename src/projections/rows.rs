@@ -3,6 +3,7 @@
 //! A projection first names the rows that it will look at, then changes them in memory, synchronously; only what is
 //! different at the end is written, once per row however often it was touched. This file knows no store.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -41,11 +42,51 @@ impl Needed {
 }
 
 /// A row as it was in the store and as it is now.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Slot {
     /// `None`: not looked up, the row is written blindly.
     stored: Option<Option<Cells>>,
-    now: Option<Cells>,
+    now: Now,
+}
+
+/// A busy row is changed by one fact after another: it becomes cells once, when it is written.
+#[derive(Debug)]
+enum Now {
+    Gone,
+    Cells(Cells),
+    Row(Box<dyn Changed>),
+}
+
+impl Now {
+    fn into_cells(self) -> Option<Cells> {
+        match self {
+            Self::Gone => None,
+            Self::Cells(cells) => Some(cells),
+            Self::Row(row) => Some(row.into_cells()),
+        }
+    }
+}
+
+/// A row of some table.
+trait Changed: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn into_cells(self: Box<Self>) -> Cells;
+}
+
+impl<R: Row> Changed for R {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_cells(self: Box<Self>) -> Cells {
+        Row::into_cells(*self)
+    }
+}
+
+impl std::fmt::Debug for dyn Changed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a changed row")
+    }
 }
 
 /// Looked up for every fact; nobody outside can tell how long a look takes, so a hash that is only fast will do.
@@ -63,7 +104,7 @@ pub struct Rows {
 enum Before {
     /// Nobody had looked at it.
     Unseen,
-    Was(Option<Cells>),
+    Was(Now),
 }
 
 /// What a batch makes of one table.
@@ -81,10 +122,10 @@ impl Rows {
         let place = Self::place(&mut self.tables, table);
         let slots = &mut self.tables[place].1;
         for key in asked {
-            slots.entry(key).or_insert(Slot { stored: Some(None), now: None });
+            slots.entry(key).or_insert(Slot { stored: Some(None), now: Now::Gone });
         }
         for cells in found {
-            let slot = Slot { stored: Some(Some(cells.clone())), now: Some(cells.clone()) };
+            let slot = Slot { stored: Some(Some(cells.clone())), now: Now::Cells(cells.clone()) };
             slots.insert(table.key_of(&cells), slot);
         }
     }
@@ -93,7 +134,12 @@ impl Rows {
     pub fn get<R: Row>(&self, key: &Key) -> Result<Option<R>, Unfit> {
         let slots = self.tables.iter().find(|(table, _)| table.name == R::TABLE.name);
         let slot = slots.and_then(|(_, slots)| slots.get(key)).ok_or(Unfit::NotAsked { table: R::TABLE.name })?;
-        slot.now.as_deref().map(R::from_cells).transpose().map_err(|misfit| Unfit::Impossible(misfit.to_string()))
+        match &slot.now {
+            Now::Gone => Ok(None),
+            Now::Cells(cells) => R::from_cells(cells).map(Some).map_err(|misfit| Unfit::Impossible(misfit.to_string())),
+            // Of another type it cannot be: a table has one.
+            Now::Row(row) => Ok(row.as_any().downcast_ref::<R>().cloned()),
+        }
     }
 
     /// As [`Rows::get`], where the row must exist.
@@ -103,15 +149,14 @@ impl Rows {
 
     /// Writes a row, new or not.
     pub fn put<R: Row>(&mut self, row: R) {
-        let cells = row.into_cells();
-        self.set(R::TABLE, R::TABLE.key_of(&cells), Some(cells));
+        self.set(R::TABLE, row.own_key(), Now::Row(Box::new(row)));
     }
 
     pub fn remove<R: Row>(&mut self, key: Key) {
-        self.set(R::TABLE, key, None);
+        self.set(R::TABLE, key, Now::Gone);
     }
 
-    fn set(&mut self, table: &'static Table, key: Key, now: Option<Cells>) {
+    fn set(&mut self, table: &'static Table, key: Key, now: Now) {
         let place = Self::place(&mut self.tables, table);
         let slots = &mut self.tables[place].1;
         let before = match slots.entry(key.clone()) {
@@ -134,9 +179,9 @@ impl Rows {
         while let Some((place, key, before)) = self.undo.pop() {
             let slots = &mut self.tables[place].1;
             match before {
-                Before::Was(cells) => {
+                Before::Was(now) => {
                     if let Some(slot) = slots.get_mut(&key) {
-                        slot.now = cells;
+                        slot.now = now;
                     }
                 }
                 Before::Unseen => drop(slots.remove(&key)),
@@ -149,12 +194,15 @@ impl Rows {
     pub fn changes(self) -> Vec<TableChanges> {
         let mut changes = Vec::new();
         for (table, slots) in self.tables {
-            let mut changed: Vec<(Key, Slot)> =
-                slots.into_iter().filter(|(_, slot)| slot.stored.as_ref() != Some(&slot.now)).collect();
+            let written = |(key, Slot { stored, now }): (Key, Slot)| {
+                let now = now.into_cells();
+                (stored.as_ref() != Some(&now)).then_some((key, now))
+            };
+            let mut changed: Vec<(Key, Option<Cells>)> = slots.into_iter().filter_map(written).collect();
             changed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             let mut of_table = TableChanges { table, upserts: Vec::new(), deletes: Vec::new() };
-            for (key, slot) in changed {
-                match slot.now {
+            for (key, now) in changed {
+                match now {
                     Some(cells) => of_table.upserts.push(cells),
                     None => of_table.deletes.push(key),
                 }

@@ -64,8 +64,11 @@ impl Table {
 }
 
 /// A row as its projection thinks of it. Made by `table!`.
-pub trait Row: Sized {
+pub trait Row: Clone + Send + Sync + 'static {
     const TABLE: &'static Table;
+
+    /// What names it in its table.
+    fn own_key(&self) -> Key;
 
     fn into_cells(self) -> Cells;
 
@@ -243,7 +246,7 @@ macro_rules! ids {
             const KIND: Kind = Kind::Text;
 
             fn into_value(self) -> Value {
-                Value::Text(self.as_str().into())
+                Value::Text(self.into_text())
             }
 
             fn from_value(value: &Value) -> Option<Self> {
@@ -297,6 +300,10 @@ macro_rules! table {
                 ],
                 key: [$(stringify!($key)),+].len(),
             };
+
+            fn own_key(&self) -> $crate::projections::table::Key {
+                vec![$($crate::projections::table::Cell::into_value(self.$key.clone())),+]
+            }
 
             fn into_cells(self) -> $crate::projections::table::Cells {
                 vec![
@@ -352,6 +359,7 @@ mod tests {
         let row = Sample { store_id: StoreId::new("st_1"), number: 7, name: None, open: true, at: Timestamp(5) };
         let cells = row.clone().into_cells();
         assert_eq!(Sample::TABLE.key_of(&cells), Sample::key(StoreId::new("st_1"), 7));
+        assert_eq!(row.own_key(), Sample::key(StoreId::new("st_1"), 7));
         assert_eq!(Sample::from_cells(&cells), Ok(row));
         let names: Vec<_> = Sample::TABLE.columns.iter().map(|c| (c.name, c.kind, c.nullable)).collect();
         let expected = [

@@ -46,6 +46,10 @@ pub fn cells(id: &str, name: Option<&str>, payments: i64) -> Cells {
 impl Row for Sample {
     const TABLE: &'static Table = &SAMPLES;
 
+    fn own_key(&self) -> Key {
+        key(&self.store_id)
+    }
+
     fn into_cells(self) -> Cells {
         cells(&self.store_id, self.name.as_deref(), self.payments)
     }
