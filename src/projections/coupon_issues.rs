@@ -76,17 +76,20 @@ impl Projection for CouponIssues {
         let issue = |serial: u64| rows.expect::<IssueRow>(&IssueRow::key(coupon(fact), serial));
         let row = match event {
             CouponEvent::Created(_) => return Ok(()),
-            CouponEvent::Issued(issued) => IssueRow {
-                coupon_id: coupon(fact),
-                serial: issued.serial,
-                task_id: issued.task_id.clone(),
-                account: issued.account_id.clone(),
-                issued_at: fact.at(),
-                revoked: false,
-                order_id: None,
-                used: false,
-                position: fact.position(),
-            },
+            CouponEvent::Issued(issued) => {
+                rows.add(IssueRow {
+                    coupon_id: coupon(fact),
+                    serial: issued.serial,
+                    task_id: issued.task_id.clone(),
+                    account: issued.account_id.clone(),
+                    issued_at: fact.at(),
+                    revoked: false,
+                    order_id: None,
+                    used: false,
+                    position: fact.position(),
+                });
+                return Ok(());
+            }
             CouponEvent::Revoked(revoked) => IssueRow { revoked: true, ..issue(revoked.serial)? },
             CouponEvent::Reserved(reserved) => {
                 let order_id = Some(reserved.order_id.clone());

@@ -78,7 +78,7 @@ impl Projection for Notifications {
         let Event::Order(event) = &fact.event else { return Ok(()) };
         let (kind, amount) = match event {
             OrderEvent::Placed(placed) => {
-                rows.put(BuyerRow {
+                rows.add(BuyerRow {
                     order_id: placed.order_id.clone(),
                     account: placed.account_id.clone(),
                     performance_id: placed.performance_id.clone(),
@@ -101,7 +101,7 @@ impl Projection for Notifications {
         if kind == "order-cancelled" && fact.record.principal == buyer.account {
             return Ok(());
         }
-        rows.put(NotificationRow {
+        rows.add(NotificationRow {
             position: fact.position(),
             account: buyer.account,
             kind: kind.into(),

@@ -184,7 +184,7 @@ fn order_key(fact: &Fact) -> super::table::Key {
 
 fn placed(fact: &Fact, order: &Placed, rows: &mut Rows) -> Result<(), Unfit> {
     let seats = serde_json::to_string(&order.seats).map_err(|error| Unfit::Impossible(error.to_string()))?;
-    rows.put(OrderRow {
+    rows.add(OrderRow {
         order_id: order.order_id.clone(),
         account: order.account_id.clone(),
         performance_id: order.performance_id.clone(),
@@ -222,7 +222,7 @@ fn change(fact: &Fact, rows: &mut Rows, change: impl FnOnce(&mut OrderRow)) -> R
 fn sold(fact: &Fact, completed: &Completed, rows: &mut Rows) -> Result<(), Unfit> {
     let order: OrderRow = rows.expect(&order_key(fact))?;
     for ticket in &completed.tickets {
-        rows.put(TicketRow {
+        rows.add(TicketRow {
             ticket_id: ticket.ticket_id.clone(),
             order_id: order.order_id.clone(),
             seat_id: ticket.seat_id.clone(),

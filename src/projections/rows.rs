@@ -44,7 +44,7 @@ impl Needed {
 /// A row as it was in the store and as it is now.
 #[derive(Debug)]
 struct Slot {
-    /// `None`: not looked up, the row is written blindly.
+    /// `None`: not looked up, the row is written whether or not there is one.
     stored: Option<Option<Cells>>,
     now: Now,
 }
@@ -111,7 +111,8 @@ enum Before {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableChanges {
     pub table: &'static Table,
-    /// In the order of their keys, so that two writers meet in the same order.
+    /// Rows that are not there yet. This and the others are in the order of their keys, so that two writers meet in the same order.
+    pub adds: Vec<Cells>,
     pub upserts: Vec<Cells>,
     pub deletes: Vec<Key>,
 }
@@ -149,20 +150,26 @@ impl Rows {
 
     /// Writes a row, new or not.
     pub fn put<R: Row>(&mut self, row: R) {
-        self.set(R::TABLE, row.own_key(), Now::Row(Box::new(row)));
+        self.set(R::TABLE, row.own_key(), Now::Row(Box::new(row)), None);
+    }
+
+    /// Writes a row that no other fact can have written before: the store need not look whether it is there.
+    pub fn add<R: Row>(&mut self, row: R) {
+        self.set(R::TABLE, row.own_key(), Now::Row(Box::new(row)), Some(None));
     }
 
     pub fn remove<R: Row>(&mut self, key: Key) {
-        self.set(R::TABLE, key, Now::Gone);
+        self.set(R::TABLE, key, Now::Gone, None);
     }
 
-    fn set(&mut self, table: &'static Table, key: Key, now: Now) {
+    /// `stored`: what is in the store, if nobody has looked there.
+    fn set(&mut self, table: &'static Table, key: Key, now: Now, stored: Option<Option<Cells>>) {
         let place = Self::place(&mut self.tables, table);
         let slots = &mut self.tables[place].1;
         let before = match slots.entry(key.clone()) {
             Entry::Occupied(slot) => Before::Was(std::mem::replace(&mut slot.into_mut().now, now)),
             Entry::Vacant(free) => {
-                free.insert(Slot { stored: None, now });
+                free.insert(Slot { stored, now });
                 Before::Unseen
             }
         };
@@ -196,18 +203,19 @@ impl Rows {
         for (table, slots) in self.tables {
             let written = |(key, Slot { stored, now }): (Key, Slot)| {
                 let now = now.into_cells();
-                (stored.as_ref() != Some(&now)).then_some((key, now))
+                (stored.as_ref() != Some(&now)).then_some((key, now, stored == Some(None)))
             };
-            let mut changed: Vec<(Key, Option<Cells>)> = slots.into_iter().filter_map(written).collect();
+            let mut changed: Vec<(Key, Option<Cells>, bool)> = slots.into_iter().filter_map(written).collect();
             changed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            let mut of_table = TableChanges { table, upserts: Vec::new(), deletes: Vec::new() };
-            for (key, now) in changed {
+            let mut of_table = TableChanges { table, adds: Vec::new(), upserts: Vec::new(), deletes: Vec::new() };
+            for (key, now, new) in changed {
                 match now {
+                    Some(cells) if new => of_table.adds.push(cells),
                     Some(cells) => of_table.upserts.push(cells),
                     None => of_table.deletes.push(key),
                 }
             }
-            if !of_table.upserts.is_empty() || !of_table.deletes.is_empty() {
+            if !(of_table.adds.is_empty() && of_table.upserts.is_empty() && of_table.deletes.is_empty()) {
                 changes.push(of_table);
             }
         }
@@ -267,9 +275,11 @@ mod tests {
         rows.remove::<Count>(key("gone"));
         rows.put(Count { name: "same".to_owned(), n: 1 });
         rows.put(Count { name: "blind".to_owned(), n: 9 });
+        rows.add(Count { name: "first".to_owned(), n: 1 });
+        add(&mut rows, "first").expect("put by an earlier fact");
         rows.keep();
-        let upserts = vec![cells("a", 7), cells("b", 2), cells("blind", 9)];
-        assert_eq!(rows.changes(), [TableChanges { table: Count::TABLE, upserts, deletes: vec![key("gone")] }]);
+        let (adds, upserts) = (vec![cells("b", 2), cells("first", 2)], vec![cells("a", 7), cells("blind", 9)]);
+        assert_eq!(rows.changes(), [TableChanges { table: Count::TABLE, adds, upserts, deletes: vec![key("gone")] }]);
     }
 
     #[test]

@@ -116,7 +116,11 @@ impl Shelf {
         for change in rows.changes() {
             assert!(projection.tables().contains(&change.table), "{} is not among its tables", change.table.name);
             let stored = self.tables.entry(change.table.name).or_default();
-            for cells in change.upserts {
+            for cells in &change.adds {
+                let key = change.table.key_of(cells);
+                assert!(!stored.contains_key(&key), "{} has {key:?} already", change.table.name);
+            }
+            for cells in change.adds.into_iter().chain(change.upserts) {
                 stored.insert(change.table.key_of(&cells), cells);
             }
             for key in change.deletes {

@@ -156,7 +156,9 @@ impl Both {
         orders::Orders.apply(&fact, &mut rows).unwrap_or_else(|unfit| panic!("{:?}: {unfit}", fact.event));
         for change in rows.changes() {
             let stored = self.tables.entry(change.table.name).or_default();
-            stored.extend(change.upserts.into_iter().map(|cells| (change.table.key_of(&cells), cells)));
+            stored.extend(
+                change.adds.into_iter().chain(change.upserts).map(|cells| (change.table.key_of(&cells), cells)),
+            );
         }
     }
 

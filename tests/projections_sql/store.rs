@@ -25,7 +25,7 @@ fn moved(from: u64, to: u64) -> Vec<CursorMove> {
 }
 
 fn writes(upserts: Vec<Vec<Value>>, cursors: Vec<CursorMove>) -> Changes {
-    let table = TableChanges { table: &SAMPLES, upserts, deletes: Vec::new() };
+    let table = TableChanges { table: &SAMPLES, adds: Vec::new(), upserts, deletes: Vec::new() };
     Changes { tables: vec![table], cursors, ..Changes::default() }
 }
 

@@ -21,7 +21,7 @@ const P: Partition = Partition(3);
 fn in_place(payments: i64) -> Changes {
     let upserts = vec![cells("a", None, payments)];
     Changes {
-        tables: vec![TableChanges { table: &SAMPLES, upserts, deletes: Vec::new() }],
+        tables: vec![TableChanges { table: &SAMPLES, adds: Vec::new(), upserts, deletes: Vec::new() }],
         cursors: vec![CursorMove { partition: P, from: Position(0), to: Position(0) }],
         ..Changes::default()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::conn::{Conn, end, int, names, placed, text};
+use super::conn::{Conn, There, end, int, names, placed, text};
 use super::types::{BuildId, Changes, CursorMove, Parked, ParkedKey, StoreError};
 use super::{Build, RebuildLock, Snapshot, Writer};
 use crate::ids::{Partition, Position};
@@ -220,7 +220,8 @@ async fn write(conn: &mut dyn Conn, place: &str, epoch: i64, changes: &Changes) 
         return Err(StoreError::Fenced);
     }
     for of_table in &changes.tables {
-        conn.upsert(place, of_table.table, &of_table.upserts).await?;
+        conn.write(place, of_table.table, &of_table.adds, There::Never).await?;
+        conn.write(place, of_table.table, &of_table.upserts, There::Perhaps).await?;
         let named = names(of_table.table);
         let keys = named[..of_table.table.key].iter().enumerate();
         let matching: Vec<String> = keys.map(|(number, name)| format!("{name} = ${}", number + 1)).collect();
@@ -235,7 +236,7 @@ async fn write(conn: &mut dyn Conn, place: &str, epoch: i64, changes: &Changes) 
     }
     if !changes.park.is_empty() {
         let rows: Vec<Cells> = changes.park.iter().map(parked_row).collect();
-        conn.upsert(place, &PARKED, &rows).await?;
+        conn.write(place, &PARKED, &rows, There::Perhaps).await?;
     }
     Ok(())
 }

@@ -8,6 +8,15 @@ use async_trait::async_trait;
 use super::types::StoreError;
 use crate::projections::table::{Cells, Key, Table, Value};
 
+/// Can a row be there already?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum There {
+    /// Then it is replaced.
+    Perhaps,
+    /// Then something is wrong, and the store says so. To look costs half as much again as to write.
+    Never,
+}
+
 /// One connection in one hand.
 #[async_trait]
 pub trait Conn: Send + Sync {
@@ -21,7 +30,7 @@ pub trait Conn: Send + Sync {
 
     async fn begin(&mut self) -> Result<(), StoreError>;
 
-    async fn upsert(&mut self, place: &str, table: &Table, rows: &[Cells]) -> Result<(), StoreError>;
+    async fn write(&mut self, place: &str, table: &Table, rows: &[Cells], there: There) -> Result<(), StoreError>;
 
     async fn load(&mut self, place: &str, table: &Table, keys: &[Key]) -> Result<Vec<Cells>, StoreError>;
 }
@@ -51,8 +60,11 @@ pub fn names(table: &Table) -> Vec<&'static str> {
     table.columns.iter().map(|column| column.name).collect()
 }
 
-/// `ON CONFLICT …` of an upsert.
-pub fn on_conflict(table: &Table) -> String {
+/// `ON CONFLICT …` of a row that may be there.
+pub fn on_conflict(table: &Table, there: There) -> String {
+    if there == There::Never {
+        return String::new();
+    }
     let names = names(table);
     let (keys, others) = names.split_at(table.key);
     let sets: Vec<String> = others.iter().map(|name| format!("{name} = excluded.{name}")).collect();

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::RebuildLock;
 use super::builds::{Engine, Reader};
-use super::conn::{Conn, names, no_cell, on_conflict, placed, storable};
+use super::conn::{Conn, There, names, no_cell, on_conflict, placed, storable};
 use super::types::StoreError;
 use crate::ids::Hash16;
 use crate::journal::postgres::options;
@@ -265,13 +265,16 @@ impl Conn for SchemaConn {
         self.raw("BEGIN").await
     }
 
-    async fn upsert(&mut self, place: &str, table: &Table, rows: &[Cells]) -> Result<(), StoreError> {
+    async fn write(&mut self, place: &str, table: &Table, rows: &[Cells], there: There) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         storable(rows)?;
         let (columns, arrays) = (names(table).join(", "), Self::unnest(table.columns));
         let sql = format!(
             "INSERT INTO {place}{} ({columns}) SELECT * FROM UNNEST({arrays}) {}",
             table.name,
-            on_conflict(table)
+            on_conflict(table, there)
         );
         for some in rows.chunks(ROWS) {
             let query = Self::arrays(sqlx::query(AssertSqlSafe(sql.clone())), table.columns, some);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::builds::{CURSORS, Engine, Opened, at, partition};
-use super::conn::{Conn, end, int, placed, text};
+use super::conn::{Conn, There, end, int, placed, text};
 use super::types::{Action, BuildId, Decision, Purpose, Registered, StoreError};
 use super::{Build, RebuildLock, Store};
 use crate::clock::Clock;
@@ -175,7 +175,7 @@ impl Store for Registry {
         let name = name(projection.name(), id, past);
         let mut conn = self.engine.create(projection, &name).await?;
         let zeros: Vec<Cells> = (0..partitions).map(|p| vec![Value::Int(p.into()), Value::Int(0)]).collect();
-        conn.upsert(&self.engine.place(&name), &CURSORS, &zeros).await?;
+        conn.write(&self.engine.place(&name), &CURSORS, &zeros, There::Never).await?;
         Ok(self.opened(projection, id, past))
     }
 

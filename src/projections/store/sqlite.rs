@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, Sqlite, TypeInfo, ValueRef};
 
-use super::conn::{Conn, names, no_cell, on_conflict, placed, storable};
+use super::conn::{Conn, There, names, no_cell, on_conflict, placed, storable};
 use super::types::StoreError;
 use super::{RebuildLock, builds::Engine};
 use crate::limits;
@@ -179,14 +179,17 @@ impl Conn for FileConn {
         self.raw("BEGIN IMMEDIATE").await
     }
 
-    async fn upsert(&mut self, place: &str, table: &Table, rows: &[Cells]) -> Result<(), StoreError> {
+    async fn write(&mut self, place: &str, table: &Table, rows: &[Cells], there: There) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         storable(rows)?;
         let columns = names(table);
         let row = format!("({})", vec!["?"; columns.len()].join(","));
         for some in pieces(rows) {
             let values = vec![row.as_str(); some.len()].join(",");
             let (name, columns) = (table.name, columns.join(","));
-            let sql = format!("INSERT INTO {place}{name} ({columns}) VALUES {values} {}", on_conflict(table));
+            let sql = format!("INSERT INTO {place}{name} ({columns}) VALUES {values} {}", on_conflict(table, there));
             self.run_all(&sql, some).await?;
         }
         Ok(())
