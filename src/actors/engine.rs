@@ -70,6 +70,7 @@ impl Engine {
         let node = Arc::new(Node {
             id: node,
             journal: journal.clone(),
+            follow: follow.clone(),
             clock: clock.clone(),
             entropy,
             time,

@@ -12,6 +12,7 @@ use crate::clock::{Clock, Entropy};
 use crate::domain::Refusal;
 use crate::fault::Fault;
 use crate::ids::{NodeId, Partition, Position, StreamId};
+use crate::journal::follow::Follow;
 use crate::journal::lane::{Guilty, Reports, Timers};
 use crate::journal::{PartitionState, SharedJournal};
 
@@ -32,6 +33,8 @@ pub enum Moment {
 pub struct Node {
     pub id: NodeId,
     pub journal: SharedJournal,
+    /// What was committed lately.
+    pub follow: Follow,
     pub clock: Arc<dyn Clock>,
     pub entropy: Entropy,
     pub time: Arc<LogTime>,

@@ -3,6 +3,8 @@
 //! A noun that knows none has its facts kept as they were written, without the envelope: they are raised by the same
 //! upcasters as the log. Who decides when a segment is made is in `snapshot.rs`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Aggregate, Fact};
@@ -43,7 +45,11 @@ pub fn event_of<A: Aggregate>(record: &Record, before: Version) -> Result<A::Eve
 }
 
 /// The records after version `after` as a segment; `None` if there are none, or it would be too large.
-pub fn make<A: Aggregate>(stream: &StreamId, after: Version, records: &[Record]) -> Result<Option<Segment>, Fault> {
+pub fn make<A: Aggregate>(
+    stream: &StreamId,
+    after: Version,
+    records: &[Arc<Record>],
+) -> Result<Option<Segment>, Fault> {
     let Some(last) = records.last() else { return Ok(None) };
     let mut version = after;
     let mut events = Vec::with_capacity(records.len());
@@ -51,14 +57,14 @@ pub fn make<A: Aggregate>(stream: &StreamId, after: Version, records: &[Record])
         events.push(event_of::<A>(record, version)?);
         version = record.version;
     }
-    let fact = |(event, record)| {
-        let Record { at, version, command, .. }: &Record = record;
+    let fact = |(event, record): (_, &Arc<Record>)| {
+        let Record { at, version, command, .. } = &**record;
         Fact { event, at: *at, version: *version, command: *command }
     };
     let facts: Vec<Fact<'_, A::Event>> = events.iter().zip(records).map(fact).collect();
     let piece = match A::digest(&facts) {
         Some(digest) => Piece::Digest(digest),
-        None => Piece::Facts(records.iter().map(kept).collect()),
+        None => Piece::Facts(records.iter().map(|record| kept(record)).collect()),
     };
     let payload = codec::pack(&piece).map_err(|error| Fault::internal(error.to_string()))?;
     let segment = Segment {

@@ -10,9 +10,11 @@ use super::cell::Cell;
 use super::node::Node;
 use super::piece;
 use crate::domain::Aggregate;
+use crate::events::Record;
 use crate::fault::Fault;
 use crate::ids::{Partition, StreamId, Version};
-use crate::journal::{Journal, Reach, SharedJournal};
+use crate::journal::follow::Follow;
+use crate::journal::{Reach, SharedJournal};
 use crate::limits;
 use crate::telemetry;
 
@@ -22,7 +24,7 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
     let running = Arc::new(());
     let mark = Arc::downgrade(&running);
     node.tasks.clone().spawn(async move {
-        if let Err(fault) = follow::<A>(&node.journal, partition, &stream, entries).await {
+        if let Err(fault) = keep::<A>(&node.journal, &node.follow, partition, &stream, entries).await {
             tracing::warn!(%fault, %stream, "no snapshot was taken");
         }
         drop(running);
@@ -30,14 +32,15 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
     mark
 }
 
-async fn follow<A: Aggregate>(
+async fn keep<A: Aggregate>(
     journal: &SharedJournal,
+    follow: &Follow,
     partition: Partition,
     stream: &StreamId,
     entries: u64,
 ) -> Result<(), Fault> {
     let reach = journal.reach(stream, A::SNAPSHOT_VERSION).await?;
-    let end = keep_segments::<A>(journal.as_ref(), partition, stream, reach.end).await?;
+    let end = keep_segments::<A>(journal, follow, partition, stream, reach.end).await?;
     if A::GROWS || !whole_is_due(reach, end, entries) {
         return Ok(());
     }
@@ -51,13 +54,14 @@ async fn follow<A: Aggregate>(
 
 /// Where the segments end now.
 async fn keep_segments<A: Aggregate>(
-    journal: &dyn Journal,
+    journal: &SharedJournal,
+    follow: &Follow,
     partition: Partition,
     stream: &StreamId,
     mut end: Version,
 ) -> Result<Version, Fault> {
     loop {
-        let records = journal.read_stream(stream, end, limits::SEGMENT_EVENTS).await?;
+        let records = committed(journal, follow, partition, stream, end).await?;
         // Many short segments would cost more than the records they stand for.
         if (records.len() as u64) < limits::SNAPSHOT_TAIL / 2 {
             return Ok(end);
@@ -70,6 +74,22 @@ async fn keep_segments<A: Aggregate>(
             return Ok(end);
         }
     }
+}
+
+/// What the log has after `end`. A stream that is long because it is hot has it in memory still: reading it back would be work
+/// for the database just when that has most to do.
+async fn committed(
+    journal: &SharedJournal,
+    follow: &Follow,
+    partition: Partition,
+    stream: &StreamId,
+    end: Version,
+) -> Result<Vec<Arc<Record>>, Fault> {
+    if let Some(recent) = follow.recent_of(partition, stream, end, limits::SEGMENT_EVENTS) {
+        return Ok(recent);
+    }
+    let records = journal.read_stream(stream, end, limits::SEGMENT_EVENTS).await?;
+    Ok(records.into_iter().map(Arc::new).collect())
 }
 
 /// Once for every so many events: one that is too large to be kept is not tried again with every segment.

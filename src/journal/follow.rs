@@ -6,6 +6,8 @@
 //! This file does not know who follows, nor what the records mean, nor how the head became known: the lane reports what it
 //! committed, and on a node that writes nothing `poll.rs` reports what it found.
 
+mod window;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -13,11 +15,11 @@ use parking_lot::Mutex;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, OnceCell, watch};
 
+use self::window::Window;
 use super::poll::Bell;
-use super::units;
 use crate::events::{Chain, Record};
 use crate::fault::Fault;
-use crate::ids::{LogPosition, Partition, Position};
+use crate::ids::{LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::SharedJournal;
 use crate::{limits, telemetry};
 
@@ -87,12 +89,6 @@ struct Tail {
     window: Mutex<Window>,
     /// Set after the window, so that whoever was woken by it finds the records.
     head: watch::Sender<Position>,
-}
-
-/// Records without gaps, the newest last.
-#[derive(Default)]
-struct Window {
-    records: VecDeque<Arc<Record>>,
 }
 
 impl Follow {
@@ -212,6 +208,12 @@ impl Follow {
         Ok(found)
     }
 
+    /// A stream's records after version `after`, at most so many, if all of them are at hand. Nobody reads the log for this.
+    #[must_use]
+    pub fn recent_of(&self, at: Partition, stream: &StreamId, after: Version, most: usize) -> Option<Vec<Arc<Record>>> {
+        self.tail(at).ok()?.window.lock().of_stream(stream, after, most)
+    }
+
     /// The chunk in which the record after `after` stands.
     async fn chunk(&self, partition: Partition, after: Position, head: Position) -> Result<Chunk, Fault> {
         let number = after.0 / limits::READ_BATCH as u64;
@@ -306,34 +308,6 @@ pub(super) fn check(
     match records.last() {
         Some(_) => Ok(()),
         None => Err(damaged(expected, "the log ends before its head")),
-    }
-}
-
-impl Window {
-    fn push(&mut self, records: Vec<Arc<Record>>) {
-        for record in records {
-            match self.records.back().map(|last| last.position) {
-                // Known already: a repeated report changes nothing.
-                Some(last) if record.position <= last => continue,
-                // Something in between was never seen here; the log has it.
-                Some(last) if record.position != last.next() => self.records.clear(),
-                _ => {}
-            }
-            if self.records.len() == limits::FOLLOW_RECENT {
-                self.records.pop_front();
-            }
-            self.records.push_back(record);
-        }
-    }
-
-    /// Whole units after `after`, about a batch of them; empty if the window does not reach back that far.
-    fn after(&self, after: Position) -> Vec<Arc<Record>> {
-        let Some(first) = self.records.front().map(|first| first.position) else { return Vec::new() };
-        if after.next() < first {
-            return Vec::new();
-        }
-        let skip = usize::try_from(after.next().0 - first.0).unwrap_or(usize::MAX);
-        units::whole(self.records.iter().skip(skip).cloned(), limits::READ_BATCH)
     }
 }
 
