@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onsale::clock::{Clock, Entropy, SystemClock};
-use onsale::events::{Chain, Record};
+use onsale::events::{Chain, Decoded, Record};
 use onsale::ids::{AccountId, Hash16, NodeId, OrderId, Partition, Position, StreamId, Version};
 use onsale::journal::follow::Follow;
 use onsale::journal::lane::{Guilty, Lane, LaneParts, Queued, Reports, Timers};
@@ -154,6 +154,7 @@ fn record(state: &mut PartitionState) -> Record {
         unit_last: true,
         chain: Chain([1; 32]),
         payload: vec![1; 100],
+        decoded: Decoded::default(),
     }
 }
 

@@ -425,6 +425,12 @@ impl StreamId {
         Self(name.into())
     }
 
+    /// The text itself, shared with whoever has the name.
+    #[must_use]
+    pub fn text(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

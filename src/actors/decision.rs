@@ -13,7 +13,7 @@ use super::part::Cast;
 use super::sequencer::{Notice, Turn};
 use super::{Accepted, CommandError, Outcome, Request};
 use crate::domain::{Aggregate, Asked, Decision};
-use crate::events::{Chain, NounEvent, Record, codec};
+use crate::events::{Chain, Decoded, NounEvent, Record, codec};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CommandId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
@@ -247,6 +247,7 @@ fn records(
             unit_last: index + 1 == count,
             chain: Chain::default(),
             payload,
+            decoded: Decoded::default(),
         }
     };
     encoded.into_iter().enumerate().map(record).collect()

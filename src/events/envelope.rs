@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -33,6 +34,24 @@ impl fmt::Debug for Chain {
 impl Serialize for Chain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// The fact of a row, once somebody has read it: several read models follow the same rows. Says nothing about the row itself.
+#[derive(Clone, Default)]
+pub struct Decoded(OnceLock<Arc<Event>>);
+
+impl PartialEq for Decoded {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Decoded {}
+
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "read" } else { "unread" })
     }
 }
 
@@ -66,6 +85,7 @@ pub struct Record {
     pub unit_last: bool,
     pub chain: Chain,
     pub payload: Vec<u8>,
+    pub decoded: Decoded,
 }
 
 impl Record {
@@ -105,6 +125,15 @@ impl Record {
     /// The fact itself.
     pub fn event(&self) -> Result<Event, CodecError> {
         codec::decode(&self.kind, self.schema, self.codec, &self.payload)
+    }
+
+    /// As [`Record::event`], for all who look at the same row: it is read once.
+    pub fn shared_event(&self) -> Result<Arc<Event>, CodecError> {
+        if let Some(event) = self.decoded.0.get() {
+            return Ok(event.clone());
+        }
+        let event = Arc::new(self.event()?);
+        Ok(self.decoded.0.get_or_init(|| event).clone())
     }
 
     /// The row as people and foreign checkers read it; `data` is the fact as JSON.

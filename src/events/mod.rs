@@ -18,7 +18,7 @@ pub mod upcast;
 pub mod venue;
 
 pub use coupon::CouponEvent;
-pub use envelope::{Chain, Record};
+pub use envelope::{Chain, Decoded, Record};
 pub use member::MemberEvent;
 pub(crate) use noun::noun_events;
 pub use order::OrderEvent;

@@ -6,7 +6,7 @@ use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use uuid::Uuid;
 
 use super::{AppendError, PartitionBatch, TimerChange};
-use crate::events::{Chain, Record};
+use crate::events::{Chain, Decoded, Record};
 use crate::ids::{AccountId, CommandId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
 
@@ -70,6 +70,7 @@ where
         unit_last: row.try_get(17)?,
         chain: chain_value(chain)?,
         payload: payload.to_vec(),
+        decoded: Decoded::default(),
     })
 }
 

@@ -236,8 +236,8 @@ impl Applier {
 
     /// A record's parking key, and its fact if it has a readable one.
     pub(super) fn read(&self, record: &Arc<Record>) -> (Arc<str>, Result<Fact, String>) {
-        let stream = || Arc::from(record.stream.as_str());
-        let event = match record.event() {
+        let stream = || record.stream.text();
+        let event = match record.shared_event() {
             Ok(event) => event,
             Err(error) => return (stream(), Err(error.to_string())),
         };

@@ -60,7 +60,7 @@ impl Projection for CouponIssues {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        let Event::Coupon(event) = &fact.event else { return };
+        let Event::Coupon(event) = &*fact.event else { return };
         let serial = match event {
             CouponEvent::Created(_) | CouponEvent::Issued(_) => return,
             CouponEvent::Revoked(revoked) => revoked.serial,
@@ -72,7 +72,7 @@ impl Projection for CouponIssues {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Coupon(event) = &fact.event else { return Ok(()) };
+        let Event::Coupon(event) = &*fact.event else { return Ok(()) };
         let issue = |serial: u64| rows.expect::<IssueRow>(&IssueRow::key(coupon(fact), serial));
         let row = match event {
             CouponEvent::Created(_) => return Ok(()),

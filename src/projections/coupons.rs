@@ -85,7 +85,7 @@ impl Projection for Coupons {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        match &fact.event {
+        match &*fact.event {
             Event::Coupon(CouponEvent::Issued(_)) => {
                 needed.row::<CouponRow>(CouponRow::key(coupon(fact)));
                 needed.row::<SecondRow>(SecondRow::key(coupon(fact), second(fact.at())));
@@ -96,7 +96,7 @@ impl Projection for Coupons {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Coupon(event) = &fact.event else { return Ok(()) };
+        let Event::Coupon(event) = &*fact.event else { return Ok(()) };
         match event {
             CouponEvent::Created(new) => created(fact, new, rows),
             CouponEvent::Issued(_) => issued(fact, rows),

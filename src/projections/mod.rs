@@ -54,7 +54,7 @@ pub use table::Table;
 #[derive(Clone, Debug)]
 pub struct Fact {
     pub record: Arc<Record>,
-    pub event: Event,
+    pub event: Arc<Event>,
 }
 
 impl Fact {
@@ -104,7 +104,7 @@ pub trait Projection: Send + Sync + 'static {
 
     /// What is parked together when a fact cannot be applied.
     fn parking_key(&self, fact: &Fact) -> Arc<str> {
-        fact.record.stream.as_str().into()
+        fact.record.stream.text()
     }
 
     /// The rows that `apply` will look at for this fact.

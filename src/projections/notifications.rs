@@ -69,13 +69,13 @@ impl Projection for Notifications {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        if !matches!(fact.event, Event::Order(OrderEvent::Placed(_))) {
+        if !matches!(*fact.event, Event::Order(OrderEvent::Placed(_))) {
             needed.row::<BuyerRow>(key(fact));
         }
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Order(event) = &fact.event else { return Ok(()) };
+        let Event::Order(event) = &*fact.event else { return Ok(()) };
         let (kind, amount) = match event {
             OrderEvent::Placed(placed) => {
                 rows.add(BuyerRow {

@@ -121,7 +121,7 @@ impl Projection for Orders {
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        let Event::Order(event) = &fact.event else { return };
+        let Event::Order(event) = &*fact.event else { return };
         let tickets: &[TicketId] = match event {
             OrderEvent::Placed(_) => return,
             OrderEvent::RefundRequested(refund) => &refund.tickets,
@@ -134,7 +134,7 @@ impl Projection for Orders {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Order(event) = &fact.event else { return Ok(()) };
+        let Event::Order(event) = &*fact.event else { return Ok(()) };
         let becomes = |rows: &mut Rows, word: &str| change(fact, rows, |row| row.stands = word.into());
         match event {
             OrderEvent::Placed(order) => placed(fact, order, rows),

@@ -92,12 +92,11 @@ impl Projection for Performances {
 
     /// Counts of one performance belong together: they wait together.
     fn parking_key(&self, fact: &Fact) -> Arc<str> {
-        let performance = performance_of(fact);
-        performance.map_or_else(|| fact.record.stream.as_str().into(), |performance| performance.as_str().into())
+        performance_of(fact).map_or_else(|| fact.record.stream.text(), PerformanceId::into_text)
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        if matches!(fact.event, Event::Performance(PerformanceEvent::Scheduled(_))) {
+        if matches!(*fact.event, Event::Performance(PerformanceEvent::Scheduled(_))) {
             return;
         }
         let Some(performance) = performance_of(fact) else { return };
@@ -108,7 +107,7 @@ impl Projection for Performances {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        match &fact.event {
+        match &*fact.event {
             Event::Performance(PerformanceEvent::Scheduled(terms)) => scheduled(fact, terms, rows),
             Event::Performance(PerformanceEvent::Paused(_)) => own(fact, rows, |row| row.paused = true),
             Event::Performance(PerformanceEvent::Resumed(_)) => own(fact, rows, |row| row.paused = false),

@@ -137,17 +137,17 @@ impl Projection for Rankings {
     /// Counts of one performance belong together: they wait together.
     fn parking_key(&self, fact: &Fact) -> std::sync::Arc<str> {
         let performance = performance_of(fact);
-        performance.map_or_else(|| fact.record.stream.as_str().into(), |performance| performance.as_str().into())
+        performance.map_or_else(|| fact.record.stream.text(), PerformanceId::into_text)
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        let counts = match &fact.event {
+        let counts = match &*fact.event {
             Event::Seat(SeatEvent::Released(released)) => released.reason == ReleaseReason::Refunded,
             Event::Seat(_) | Event::Performance(PerformanceEvent::Changed(_)) => true,
             _ => false,
         };
         let Some(performance) = performance_of(fact).filter(|_| counts) else { return };
-        if matches!(fact.event, Event::Seat(SeatEvent::Sold(_))) {
+        if matches!(*fact.event, Event::Seat(SeatEvent::Sold(_))) {
             for window in Window::ALL {
                 needed.row::<SoldRow>(SoldRow::key(performance.clone(), window.width(), window.bucket(fact.at())));
             }
@@ -156,7 +156,7 @@ impl Projection for Rankings {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        match &fact.event {
+        match &*fact.event {
             Event::Show(ShowEvent::Created(show)) => {
                 rows.put(RankedShowRow { show_id: show.show_id.clone(), title: show.title.clone() });
                 Ok(())

@@ -64,7 +64,7 @@ impl Projection for Sales {
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        match &fact.event {
+        match &*fact.event {
             Event::Order(OrderEvent::Placed(_)) => count(fact, rows, |row| row.orders += 1),
             Event::Seat(SeatEvent::Held(_)) => count(fact, rows, |row| row.seats_held += 1),
             Event::Seat(SeatEvent::Released(released)) => match released.reason {
@@ -83,7 +83,7 @@ impl Projection for Sales {
 }
 
 fn key(fact: &Fact) -> Option<super::table::Key> {
-    let performance = match &fact.event {
+    let performance = match &*fact.event {
         Event::Order(OrderEvent::Placed(placed)) => placed.performance_id.clone(),
         _ => performance_of(fact)?,
     };

@@ -58,7 +58,7 @@ impl Projection for Shows {
     fn reads(&self, _fact: &Fact, _needed: &mut Needed) {}
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Show(ShowEvent::Created(show)) = &fact.event else { return Ok(()) };
+        let Event::Show(ShowEvent::Created(show)) = &*fact.event else { return Ok(()) };
         rows.put(ShowRow {
             show_id: show.show_id.clone(),
             owner: show.owner.clone(),

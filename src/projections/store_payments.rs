@@ -72,22 +72,22 @@ impl Projection for StorePayments {
 
     /// One payment that cannot be applied holds up only its own cancellations, not the whole store.
     fn parking_key(&self, fact: &Fact) -> Arc<str> {
-        let payment = match &fact.event {
+        let payment = match &*fact.event {
             Event::Store(StoreEvent::PaymentRecorded(paid)) => &paid.payment_id,
             Event::Store(StoreEvent::PaymentCancelled(back)) => &back.payment_id,
-            _ => return fact.record.stream.as_str().into(),
+            _ => return fact.record.stream.text(),
         };
         format!("{}/{payment}", fact.record.stream).into()
     }
 
     fn reads(&self, fact: &Fact, needed: &mut Needed) {
-        if let Event::Store(StoreEvent::PaymentCancelled(back)) = &fact.event {
+        if let Event::Store(StoreEvent::PaymentCancelled(back)) = &*fact.event {
             needed.row::<PaymentRow>(PaymentRow::key(store(fact), back.payment_id.clone()));
         }
     }
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Store(event) = &fact.event else { return Ok(()) };
+        let Event::Store(event) = &*fact.event else { return Ok(()) };
         match event {
             StoreEvent::Created(_) => {}
             StoreEvent::PaymentRecorded(paid) => rows.put(PaymentRow {

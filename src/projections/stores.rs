@@ -53,7 +53,7 @@ impl Projection for Stores {
     fn reads(&self, _fact: &Fact, _needed: &mut Needed) {}
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        if let Event::Store(StoreEvent::Created(created)) = &fact.event {
+        if let Event::Store(StoreEvent::Created(created)) = &*fact.event {
             rows.put(StoreRow {
                 store_id: created.store_id.clone(),
                 owner: created.owner.clone(),

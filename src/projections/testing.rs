@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::table::{Cells, Key, Row};
 use super::{Fact, Needed, Projection, Rows, Unfit};
-use crate::events::{Chain, Event, Record, codec};
+use crate::events::{Chain, Decoded, Event, Record, codec};
 use crate::ids::{AccountId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use crate::timestamp::Timestamp;
 
@@ -59,9 +59,10 @@ impl Story {
             unit_last: true,
             chain: Chain::default(),
             payload: codec::encode(&event).expect("a fact"),
+            decoded: Decoded::default(),
             stream,
         };
-        Fact { record: Arc::new(record), event }
+        Fact { record: Arc::new(record), event: Arc::new(event) }
     }
 
     /// The same facts with the partitions interleaved in another way; the order within each stays.

@@ -57,7 +57,7 @@ impl Projection for Venues {
     fn reads(&self, _fact: &Fact, _needed: &mut Needed) {}
 
     fn apply(&self, fact: &Fact, rows: &mut Rows) -> Result<(), Unfit> {
-        let Event::Venue(VenueEvent::Created(venue)) = &fact.event else { return Ok(()) };
+        let Event::Venue(VenueEvent::Created(venue)) = &*fact.event else { return Ok(()) };
         rows.put(VenueRow {
             venue_id: venue.venue_id.clone(),
             owner: venue.owner.clone(),

@@ -14,7 +14,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onsale::events::{Chain, Record};
+use onsale::events::{Chain, Decoded, Record};
 use onsale::ids::{AccountId, Epoch, Hash16, NodeId, Partition, Position, StreamId, Version};
 use onsale::journal::open::{Migration, OpenError, Options, Role, Target, migrate, open};
 use onsale::journal::{
@@ -84,6 +84,7 @@ fn record(state: &PartitionState, offset: u64, stream: &StreamId, version: u64, 
         unit_last: last,
         chain: Chain([u8::try_from(position.0 % 256).unwrap(); 32]),
         payload: vec![0, 1, 255],
+        decoded: Decoded::default(),
     }
 }
 

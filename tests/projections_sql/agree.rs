@@ -13,7 +13,7 @@ use onsale::domain::{self, Aggregate, Asked, Authority, Decision};
 use onsale::events::order::Ruling;
 use onsale::events::performance::{GradePrice, PerformanceEvent, Scheduled};
 use onsale::events::venue::{Row as HouseRow, RowSeats, Section};
-use onsale::events::{Chain, Event, OrderEvent, Record, codec};
+use onsale::events::{Chain, Decoded, Event, OrderEvent, Record, codec};
 use onsale::ids::{
     AccountId, Epoch, Hash16, LogPosition, NodeId, OrderId, Partition, PaymentKey, PerformanceId, Position, SeatId,
     ShowId, StreamId, TicketId, VenueId, Version,
@@ -144,8 +144,9 @@ impl Both {
             unit_last: true,
             chain: Chain::default(),
             payload: Vec::new(),
+            decoded: Decoded::default(),
         };
-        let fact = Fact { record: Arc::new(record), event };
+        let fact = Fact { record: Arc::new(record), event: Arc::new(event) };
         let (mut needed, mut rows) = (Needed::default(), Rows::default());
         orders::Orders.reads(&fact, &mut needed);
         for (table, keys) in needed.into_tables() {

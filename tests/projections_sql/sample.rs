@@ -113,7 +113,7 @@ impl Projection for Samples {
         let id = fact.record.stream.id();
         let row: Option<Sample> = rows.get(&key(id))?;
         let mut row = row.unwrap_or(Sample { store_id: id.to_owned(), name: None, payments: 0 });
-        match &fact.event {
+        match &*fact.event {
             Event::Store(StoreEvent::Created(created)) => row.name = Some(created.name.clone()),
             Event::Store(StoreEvent::PaymentRecorded(paid)) => {
                 row.payments += 1;

@@ -4,7 +4,7 @@
 use super::history::Draft;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, Entropy, SystemClock};
-use crate::events::{Record, codec};
+use crate::events::{Decoded, Record, codec};
 use crate::ids::{NodeId, Position};
 use crate::journal::{PartitionBatch, PartitionState, SharedJournal, Unit, Verdict};
 
@@ -70,6 +70,7 @@ impl Author {
                 unit_last: number == last,
                 chain: state.chain,
                 payload: codec::encode(&event).map_err(|e| Failure::of(format!("a fact cannot be encoded: {e}")))?,
+                decoded: Decoded::default(),
             };
             record.chain = record.chain_after(&state.chain);
             state.chain = record.chain;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::events::{Chain, Event, Record, codec, member, order, seat};
+use crate::events::{Chain, Decoded, Event, Record, codec, member, order, seat};
 use crate::ids::{
     AccountId, CommandId, Epoch, Hash16, NodeId, OrderId, Partition, PerformanceId, Position, StreamId, Version,
 };
@@ -106,6 +106,7 @@ impl Builder {
             unit_last,
             chain: Chain::default(),
             payload: codec::encode(event).expect("test facts can be encoded"),
+            decoded: Decoded::default(),
         };
         record.chain = record.chain_after(&self.chain);
         (self.head, self.chain) = (position, record.chain);
