@@ -42,6 +42,8 @@ const _: () = assert!(
 );
 /// Streams loaded with one query.
 pub const LOAD_BATCH: usize = 512;
+/// Loads that run at the same time: with one, each new order would wait for half of the one before it.
+pub const LOADERS: usize = 2;
 /// Load requests waiting for the loader.
 pub const LOAD_QUEUE: usize = COMMANDS_IN_FLIGHT;
 /// Streams whose refusals are counted one by one; twice as many for a moment, then the least refused ones go.

@@ -1,11 +1,12 @@
 //! What has happened to these streams so far? Loads streams from the log, many callers with one query.
 //!
-//! Works as the lane does: whatever waits goes into one query, and while that runs the next one gathers. It knows rows
+//! Works as the lane does: whatever waits goes into one query, and while those run the next one gathers. It knows rows
 //! and snapshots, not rules.
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use futures::future::join_all;
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -29,7 +30,9 @@ impl Loader {
     /// The handle, and the task that must run for it.
     pub fn new(journal: SharedJournal, clock: Arc<dyn Clock>) -> (Self, impl Future<Output = ()>) {
         let (queue, wanted) = mpsc::channel(limits::LOAD_QUEUE);
-        (Self { queue }, run(journal, clock, wanted))
+        let wanted = Arc::new(Mutex::new(wanted));
+        let readers = (0..limits::LOADERS).map(move |_| run(journal.clone(), clock.clone(), wanted.clone()));
+        (Self { queue }, async { drop(join_all(readers).await) })
     }
 
     /// What the log has about the streams, in their order.
@@ -41,9 +44,10 @@ impl Loader {
     }
 }
 
-async fn run(journal: SharedJournal, clock: Arc<dyn Clock>, mut wanted: mpsc::Receiver<Wanted>) {
+/// One of those who load: whoever is free takes all that waits.
+async fn run(journal: SharedJournal, clock: Arc<dyn Clock>, wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>) {
     let mut batch = Vec::new();
-    while wanted.recv_many(&mut batch, limits::LOAD_BATCH).await > 0 {
+    while take(&wanted, &mut batch).await > 0 {
         let streams: Vec<StreamId> = batch.iter().flat_map(|wanted| wanted.streams.iter().cloned()).collect();
         let started = clock.elapsed();
         let result = journal.load(&streams).await;
@@ -62,4 +66,8 @@ async fn run(journal: SharedJournal, clock: Arc<dyn Clock>, mut wanted: mpsc::Re
             Err(fault) => batch.drain(..).for_each(|wanted| drop(wanted.reply.send(Err(fault.clone())))),
         }
     }
+}
+
+async fn take(wanted: &Mutex<mpsc::Receiver<Wanted>>, batch: &mut Vec<Wanted>) -> usize {
+    wanted.lock().await.recv_many(batch, limits::LOAD_BATCH).await
 }

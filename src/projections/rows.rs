@@ -15,24 +15,25 @@ use super::table::{Cells, Key, Row, Table};
 /// The rows that a projection wants to look at.
 #[derive(Debug, Default)]
 pub struct Needed {
-    keys: Vec<(&'static Table, Key)>,
+    tables: Vec<(&'static Table, Vec<Key>)>,
 }
 
 impl Needed {
     pub fn row<R: Row>(&mut self, key: Key) {
-        self.keys.push((R::TABLE, key));
+        let of_table = match self.tables.iter_mut().find(|(known, _)| known.name == R::TABLE.name) {
+            Some((_, keys)) => keys,
+            None => &mut self.tables.push_mut((R::TABLE, Vec::new())).1,
+        };
+        // In a busy moment one fact after another is about the same row.
+        if of_table.last() != Some(&key) {
+            of_table.push(key);
+        }
     }
 
     /// By table, each key once.
     #[must_use]
     pub fn into_tables(self) -> Vec<(&'static Table, Vec<Key>)> {
-        let mut tables: Vec<(&'static Table, Vec<Key>)> = Vec::new();
-        for (table, key) in self.keys {
-            match tables.iter_mut().find(|(known, _)| known.name == table.name) {
-                Some((_, keys)) => keys.push(key),
-                None => tables.push((table, vec![key])),
-            }
-        }
+        let mut tables = self.tables;
         for (_, keys) in &mut tables {
             keys.sort_unstable();
             keys.dedup();
