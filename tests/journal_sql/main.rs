@@ -6,6 +6,7 @@
 
 mod conformance;
 mod lost;
+mod plans;
 mod presence;
 mod roles;
 #[path = "../support/mod.rs"]
