@@ -1,7 +1,7 @@
 //! What becomes of an actor whose stream has left memory? It waits here for the next stream of its noun.
 //!
 //! An order's actor is needed for one command, and to start one costs more than the command: its channels alone are some
-//! kilobytes of fresh memory. Only actors that nobody can speak to any more come here, so whatever they knew is of no use.
+//! kilobytes of fresh memory. Only actors that nobody can speak to any more come here; what they knew they have let go of.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

@@ -211,8 +211,10 @@ impl Registry {
     pub fn forget(&self, partition: Partition) {
         let mut slots = self.slots[usize::from(partition.0)].lock();
         slots.retain(|_, slot| match slot {
-            Slot::Awake(_) => {
+            Slot::Awake(handle) => {
                 self.awake.fetch_sub(1, Ordering::Relaxed);
+                // So that it lets go of its state, before it waits for another stream.
+                handle.clone().ask_to_leave();
                 false
             }
             Slot::Loading(_) => true,

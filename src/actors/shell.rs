@@ -217,10 +217,13 @@ impl<A: Aggregate> Shell<A> {
             // What it decided before the panic stands; only then may another actor load the stream.
             let _ = self.node.sequencer(lease.partition).durable_at(shown).await;
             self.node.registry.expel(lease.partition, &stream, generation);
+        } else if asked_to_leave && !self.node.sequencer(lease.partition).is_current(cell.generation) {
+            // Forgotten with its whole partition: nothing that it knows is of use to anybody.
+            *state = None;
         } else if (asked_to_leave || !cell.exists()) && self.may_leave(cell, lease) {
             // Streams that do not exist are not kept: made-up ids must not fill the memory.
             *state = None;
-        } else {
+        } else if !asked_to_leave {
             self.snapshot_if_due(cell, lease.partition);
         }
     }
