@@ -68,19 +68,35 @@ impl Accounts {
         person: &Person,
         purpose: Purpose,
     ) -> Result<(), AccountError> {
+        self.mail_code_where(id, person, purpose, |_| true).await
+    }
+
+    /// As [`Self::mail_code`], where the account as it is when the code is written still wants one: of two who ask at the same
+    /// moment, the second would make the code worthless that the first one has mailed.
+    pub(super) async fn mail_code_where(
+        &self,
+        id: &AccountId,
+        person: &Person,
+        purpose: Purpose,
+        wanted: impl Fn(&Kept) -> bool + Send + Sync,
+    ) -> Result<(), AccountError> {
         let Some(email) = Email::parse(&person.email) else { return Ok(()) };
         if !self.may_mail(&email).await? {
             return Ok(());
         }
         let code = MailCode::random(&self.0.entropy);
         let (hash, now) = (self.code_hash(id, purpose, &code), self.now());
-        self.change(id, |kept| {
-            kept.record.codes.insert(purpose, Code::new(hash, now));
-            Ok(Ruled((), true))
-        })
-        .await?;
-        // A full queue is counted there; whoever waits in vain asks again.
-        let _taken = self.0.post.send(letters::code(&email, purpose, &code));
+        let written = self.change(id, |kept| {
+            let wanted = wanted(kept);
+            if wanted {
+                kept.record.codes.insert(purpose, Code::new(hash, now));
+            }
+            Ok(Ruled(wanted, wanted))
+        });
+        if written.await? {
+            // A full queue is counted there; whoever waits in vain asks again.
+            let _taken = self.0.post.send(letters::code(&email, purpose, &code));
+        }
         Ok(())
     }
 

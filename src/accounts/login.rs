@@ -123,13 +123,18 @@ impl Accounts {
     }
 
     /// The fifth wrong code locks the account; its owner is told how to open it.
-    async fn tell_of_lock(&self, id: &AccountId) -> Result<(), Fault> {
-        if let Some(kept) = self.account(id).await?
-            && let (Some(factor), Some(person)) = (kept.record.factor(), &kept.person)
-            && factor.wrong == limits::TOTP_TRIES
-            && !kept.record.codes.get(&Purpose::Unlock).is_some_and(|code| code.is_open(self.now()))
+    pub(super) async fn tell_of_lock(&self, id: &AccountId) -> Result<(), Fault> {
+        let now = self.now();
+        // Several wrong codes at once: one of them tells, and its code stays good.
+        let untold = move |kept: &Kept| {
+            let locked = kept.record.factor().is_some_and(|factor| factor.wrong == limits::TOTP_TRIES);
+            locked && !kept.record.codes.get(&Purpose::Unlock).is_some_and(|code| code.is_open(now))
+        };
+        if let Some(kept) = self.account(id).await?.filter(untold)
+            && let Some(person) = &kept.person
+            && let Err(error) = self.mail_code_where(id, person, Purpose::Unlock, untold).await
         {
-            self.mail_in_peace(id, person).await;
+            tracing::warn!(%error, "a mail about a locked account could not be made");
         }
         Ok(())
     }

@@ -245,6 +245,46 @@ async fn of_two_who_verify_at_once_both_hear_yes_and_there_is_one_account() {
     }
 }
 
+/// Several wrong codes at once can all find the account locked and nobody told: the code that is mailed must stay good.
+#[tokio::test]
+async fn whoever_finds_an_account_locked_mails_one_code_that_stays_good() {
+    let passwords = Passwords::new(Entropy::seeded(5));
+    let cabinet = Shaky::with(Content::default());
+    let scene = scene_over(cabinet.clone(), &passwords, 6);
+    let id = scene.member(KIM).await;
+    let session = scene.login(KIM, PASSWORD, None).await.expect("in").access;
+    let session = scene.verifier.verify(&session, scene.clock.wall()).expect("good").session;
+    scene.accounts.enrol(id.clone(), PASSWORD.into(), Asked::default()).await.expect("a seed");
+    let (_, person) = scene.accounts.living(&id).await.expect("there");
+    let seed = TotpSeed::from_bytes(&person.seed.expect("a seed")).expect("a seed");
+    let shown = totp(&seed, scene.clock.wall());
+    scene.accounts.confirm(id.clone(), session, shown, Asked::default()).await.expect("confirmed");
+    for _ in 0..limits::TOTP_TRIES {
+        assert!(scene.login(KIM, PASSWORD, Some("000000")).await.is_err());
+    }
+    let untold = |kept: &mut shelf::Kept| {
+        kept.record.codes.clear();
+        Ok(shelf::Ruled((), true))
+    };
+    scene.accounts.change(&id, untold).await.expect("as before the mail");
+    let content = cabinet.content.lock().clone();
+    for number in 0.. {
+        let cabinet = Shaky::with(content.clone());
+        let scene = scene_over(cabinet.clone(), &passwords, 100 + number as u64);
+        let (accounts, twin) = (scene.accounts.clone(), id.clone());
+        let twin = async move { accounts.tell_of_lock(&twin).await.expect("told") };
+        cabinet.at(number, Event::Meanwhile(twin.boxed()));
+        scene.accounts.tell_of_lock(&id).await.expect("told");
+        if !cabinet.happened() {
+            assert!(number > 2, "it made {number} calls");
+            return;
+        }
+        let mailed = scene.inbox.code(KIM, 1).await;
+        let opened = scene.accounts.unlock(KIM.into(), Some(mailed), Asked::default()).await;
+        assert!(opened.is_ok(), "before call {number}: {opened:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_sign_up_of_before_does_not_bring_back_who_was_erased() {
     let passwords = Passwords::new(Entropy::seeded(5));
