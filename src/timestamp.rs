@@ -51,7 +51,7 @@ impl fmt::Display for Timestamp {
         put(&mut text[14..16], time.minute().into());
         put(&mut text[17..19], time.second().into());
         put(&mut text[20..23], u16::try_from(millis).unwrap_or_default());
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
     }
 }
 

@@ -147,6 +147,12 @@ pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, String>
     }
 }
 
+/// A reading that does not end is given up: the node must not wait for a connection that nobody answers on any more.
+pub async fn answered<T>(reading: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let late = |_| Err(Fault::unavailable("the log does not answer"));
+    tokio::time::timeout(limits::STATEMENT_ANSWER, reading).await.unwrap_or_else(late)
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_secrets;

@@ -6,7 +6,8 @@ use serde_json::json;
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 
-use super::{answered, connect, error};
+use super::connect::{self, answered};
+use super::error;
 use crate::fault::Fault;
 use crate::ids::{AccountId, LogPosition, NodeId, StoreId};
 use crate::journal::open::OpenError;

@@ -1,0 +1,116 @@
+//! What can others ask of the processes? The handle to all of them, and what they share.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, watch as channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Watch, payment, runner};
+use crate::actors::Dispatch;
+use crate::clock::Entropy;
+use crate::gateways::payments::SharedPayments;
+use crate::ids::{OrderId, StreamId};
+use crate::journal::SharedJournal;
+
+/// What processes are made of.
+pub struct Parts {
+    pub dispatch: Dispatch,
+    pub journal: SharedJournal,
+    /// `None`: nobody takes money here.
+    pub payments: Option<SharedPayments>,
+    pub entropy: Entropy,
+    /// After that long without a yes or a no, people have to look.
+    pub patience: Duration,
+    pub stop: CancellationToken,
+    pub tracker: TaskTracker,
+}
+
+/// The handle to all of them. Cheap to clone.
+#[derive(Clone)]
+pub struct Processes(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) parts: Parts,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) hints: Arc<Semaphore>,
+    /// Streams for whose next step somebody waits.
+    pub(super) watched: Mutex<HashMap<StreamId, channel::Sender<()>>>,
+    /// Orders that are being placed with a coupon.
+    pub(super) placing: Mutex<HashSet<OrderId>>,
+    /// Streams that were told to be under review, so that each is told once.
+    pub(super) reviewed: Mutex<HashSet<StreamId>>,
+    /// Wakes the process of a stream from its back-off.
+    pub(super) running: Mutex<HashMap<StreamId, Arc<Notify>>>,
+}
+
+impl Processes {
+    /// Begins to work on whatever waits, now and from now on.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let processes = Self(Arc::new(Inner {
+            room: Arc::new(Semaphore::new(crate::limits::PROCESSES)),
+            hints: Arc::new(Semaphore::new(crate::limits::HINTS)),
+            watched: Mutex::default(),
+            placing: Mutex::default(),
+            reviewed: Mutex::default(),
+            running: Mutex::default(),
+            parts,
+        }));
+        processes.0.parts.tracker.spawn(runner::run(processes.0.clone()));
+        processes
+    }
+
+    /// Can money be asked for now? Not without a provider, nor while too much waits for it.
+    #[must_use]
+    pub fn can_pay(&self) -> bool {
+        self.0.parts.payments.is_some() && self.0.room.available_permits() > 0
+    }
+
+    /// Can the provider take this currency? Without a provider it does not matter.
+    #[must_use]
+    pub fn takes(&self, currency: crate::money::Currency) -> bool {
+        self.0.parts.payments.as_ref().is_none_or(|payments| payments.takes(currency))
+    }
+
+    /// What a page needs to open the provider's window.
+    #[must_use]
+    pub fn client_key(&self) -> Option<&str> {
+        self.0.parts.payments.as_ref().map(|payments| payments.client_key())
+    }
+
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.0.parts.patience
+    }
+
+    #[must_use]
+    pub fn watch(&self, stream: &StreamId) -> Watch {
+        let mut watched = self.0.watched.lock();
+        let told = watched.entry(stream.clone()).or_insert_with(|| channel::channel(()).0).subscribe();
+        Watch { of: self.0.clone(), stream: stream.clone(), told }
+    }
+
+    /// Processes under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        crate::limits::PROCESSES.saturating_sub(self.0.room.available_permits())
+    }
+
+    /// People have said how the stream stands: its process looks at once, not when its pause is over.
+    pub fn nudge(&self, stream: &StreamId) {
+        if let Some(nudge) = self.0.running.lock().get(stream) {
+            nudge.notify_one();
+        }
+    }
+
+    /// Something may have happened at the provider: somebody looks. What the hint says is not believed.
+    pub fn hint(&self, body: &[u8]) {
+        if let Some(hint) = crate::gateways::payments::Hint::parse(body) {
+            payment::hinted(&self.0, hint);
+        }
+    }
+}
