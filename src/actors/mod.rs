@@ -15,6 +15,7 @@ mod engine;
 mod idle;
 mod loader;
 mod logtime;
+mod newcomers;
 mod node;
 mod part;
 mod piece;

@@ -23,6 +23,7 @@ use super::shell::{Message, Shell};
 use crate::domain::Aggregate;
 use crate::fault::Fault;
 use crate::ids::{Partition, StreamId};
+use crate::journal::Loaded;
 use crate::limits;
 
 /// An awake actor.
@@ -275,7 +276,7 @@ async fn load<A: Aggregate>(
     wanted: &[(usize, StreamId)],
 ) -> Result<Vec<Lease>, Fault> {
     let streams: Vec<StreamId> = wanted.iter().map(|(_, stream)| stream.clone()).collect();
-    let loaded = node.loader.load(streams.clone()).await?;
+    let loaded = look_up(node, partition, &streams).await?;
     let mut handles = Vec::with_capacity(streams.len());
     for (stream, loaded) in streams.into_iter().zip(loaded) {
         let cell = Cell::<A>::load(&node.journal, stream, loaded, generation).await;
@@ -283,6 +284,38 @@ async fn load<A: Aggregate>(
         handles.push(spawn(node, partition, cell).await?);
     }
     Ok(handles)
+}
+
+/// What the log has about the streams, in their order; of those that are surely new, it is not asked.
+async fn look_up(node: &Arc<Node>, partition: Partition, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
+    let newcomers = node.sequencer(partition).newcomers();
+    let mut loaded: Vec<Loaded> = streams.iter().map(|_| Loaded::default()).collect();
+    let asked: Vec<usize> = (0..streams.len()).filter(|&index| !newcomers.surely_new(&streams[index])).collect();
+    if asked.is_empty() {
+        return Ok(loaded);
+    }
+    let found = node.loader.load(asked.iter().map(|&index| streams[index].clone()).collect()).await?;
+    let in_vain = found.iter().filter(|found| found.is_empty()).count();
+    if newcomers.looked_in_vain(in_vain) {
+        tokio::spawn(look_through(node.clone(), partition));
+    }
+    for (index, found) in asked.into_iter().zip(found) {
+        loaded[index] = found;
+    }
+    Ok(loaded)
+}
+
+/// So that what is new need not be looked for any more.
+async fn look_through(node: Arc<Node>, partition: Partition) {
+    let sequencer = node.sequencer(partition);
+    let noted = async {
+        sequencer.note_newcomers().await?;
+        sequencer.newcomers().look_through(&node.journal, partition).await
+    };
+    if let Err(fault) = noted.await {
+        tracing::debug!(%partition, %fault, "the names of the streams were not read; looks go on");
+        sequencer.newcomers().give_up();
+    }
 }
 
 async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<A>) -> Result<Lease, Fault> {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::deadlines::Deadlines;
 use super::logtime::{Lease, LogTime};
+use super::newcomers::Newcomers;
 use crate::fault::Fault;
 use crate::ids::{Epoch, Partition, Position, StreamId};
 use crate::journal::lane::{Guilty, Queued, Timers};
@@ -41,6 +42,8 @@ pub struct Sequencer {
     inner: Mutex<Inner>,
     /// What streams show to their neighbours; written within turns only, and read outside of them without waiting for one.
     board: Mutex<HashMap<StreamId, (Notice, Position)>>,
+    /// Which streams the log has; told of appends within turns only.
+    newcomers: Newcomers,
     lane: mpsc::Sender<Queued>,
     time: Arc<LogTime>,
     lease: Arc<Lease>,
@@ -83,7 +86,8 @@ impl Sequencer {
             deadlines: Deadlines::from_rows(timers),
         };
         let (inner, board, phase_changed) = (Mutex::new(inner), Mutex::default(), Notify::new());
-        Self { partition: state.partition, inner, board, lane, time, lease, waits_changed, phase_changed }
+        let newcomers = Newcomers::of(state.head == Position(0));
+        Self { partition: state.partition, inner, board, newcomers, lane, time, lease, waits_changed, phase_changed }
     }
 
     /// The log's time here, without claiming it for a decision.
@@ -106,6 +110,20 @@ impl Sequencer {
     /// What a stream shows, which may not be durable yet and may change at once: good for a guess.
     pub fn notice(&self, stream: &StreamId) -> Option<Notice> {
         self.board.lock().get(stream).map(|(notice, _)| notice.clone())
+    }
+
+    pub fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
+    }
+
+    /// From now on every append is noted; what was appended before is durable when this returns.
+    pub async fn note_newcomers(&self) -> Result<(), Fault> {
+        let head = {
+            let inner = self.inner.lock();
+            self.newcomers.begin();
+            inner.head
+        };
+        self.durable_at(head).await
     }
 
     /// Last position given out.
@@ -355,6 +373,7 @@ impl Turn<'_> {
         let timers = unit.timers.clone();
         let queued = Queued { partition: self.partition(), generation: self.inner.generation, unit, bytes };
         let last = queued.last();
+        self.sequencer.newcomers.note(queued.unit.records.iter().map(|record| &record.stream));
         // Admission keeps fewer commands under way than the lane has room for, so "full" cannot be; "closed" can.
         if self.sequencer.lane.try_send(queued).is_err() {
             return Err((Fault::unavailable("the node is shutting down"), tell));

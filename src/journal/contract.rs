@@ -132,6 +132,9 @@ pub trait Journal: Send + Sync + 'static {
     /// The newest record of each stream whose name starts with `prefix`, as of position `up_to`, in stream order.
     async fn latest_of(&self, partition: Partition, prefix: &str, up_to: Position) -> Result<Vec<Record>, Fault>;
 
+    /// Names of the partition's streams after `after`, in order, at most `most` of them.
+    async fn streams(&self, of: Partition, after: Option<&StreamId>, most: usize) -> Result<Vec<StreamId>, Fault>;
+
     /// Durable heads of all partitions, in partition order.
     async fn heads(&self) -> Result<Vec<Position>, Fault>;
 

@@ -15,6 +15,14 @@ pub struct Loaded {
     pub tail: Vec<Record>,
 }
 
+impl Loaded {
+    /// The log has nothing about the stream.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && !self.segmented && self.tail.is_empty()
+    }
+}
+
 /// A folded state, to start from instead of the first event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

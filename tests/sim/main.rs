@@ -9,6 +9,7 @@
 
 mod buyers;
 mod judge;
+mod newcomers;
 mod older;
 mod trouble;
 mod watchers;

@@ -18,15 +18,15 @@ use onsale::timestamp::Timestamp;
 
 use crate::buyers::request;
 
-const PARTITIONS: u16 = 4;
+pub const PARTITIONS: u16 = 4;
 const P: Partition = Partition(1);
-const START: Timestamp = Timestamp(1_800_000_000_000);
+pub const START: Timestamp = Timestamp(1_800_000_000_000);
 
 fn performance_id() -> PerformanceId {
     performance_in(P, PARTITIONS, "pf_")
 }
 
-fn order_id(n: u8) -> OrderId {
+pub fn order_id(n: u8) -> OrderId {
     OrderId::derive(P, &Hash16([n; 16]))
 }
 
@@ -104,7 +104,7 @@ fn aged(mut rows: Vec<Record>) -> Vec<Record> {
     rows
 }
 
-fn older_log() -> Vec<Record> {
+pub fn older_log() -> Vec<Record> {
     let mut builder = Builder::new(P);
     builder.at = START;
     let mut rows = builder.records(vec![(StreamId::performance(&performance_id()), scheduled())]);

@@ -61,6 +61,7 @@ pub async fn all(new: impl Fn() -> BoxFuture<'static, Harness>) {
     stream_reads(&new().await).await;
     partition_reads_cut_at_unit_ends(&new().await).await;
     latest_of_prefix_as_of_a_position(&new().await).await;
+    names_of_streams_come_in_pages(&new().await).await;
     chains_hold(&new().await).await;
     timers_follow_units(&new().await).await;
     notes_can_be_read(&new().await).await;

@@ -118,6 +118,34 @@ pub async fn latest_of_prefix_as_of_a_position(harness: &Harness) {
     assert_eq!(journal.latest_of(Partition(0), &prefix, Position(99)).await, Ok(Vec::new()));
 }
 
+pub async fn names_of_streams_come_in_pages(harness: &Harness) {
+    let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
+    assert_eq!(journal.streams(P, None, 10).await, Ok(Vec::new()));
+    let n = journal.partitions();
+    let performances = ["pf_a", "PF_A", "pf_가"].map(|start| performance_in(P, n, start));
+    let seats = performances.iter().flat_map(|performance| {
+        ["b-1-1", "A-1-10", "A-1-2", "가-1-1"].map(|label| StreamId::seat(performance, &SeatId::new(label)))
+    });
+    let mut names: Vec<StreamId> = seats.collect();
+    // Each of them three times, and not one after the other.
+    let units = names.iter().chain(&names).chain(&names).map(|stream| log.unit(vec![seat_fact(stream)])).collect();
+    write(journal, log.batch(units)).await;
+    names.sort();
+    for page in [1, 5, 12, 100] {
+        let mut found: Vec<StreamId> = Vec::new();
+        loop {
+            let some = journal.streams(P, found.last(), page).await.expect("reads work");
+            assert!(some.len() <= page, "at most {page}");
+            if some.is_empty() {
+                break;
+            }
+            found.extend(some);
+        }
+        assert_eq!(found, names, "{page} at a time");
+    }
+    assert_eq!(journal.streams(Partition(0), None, 10).await, Ok(Vec::new()));
+}
+
 pub async fn chains_hold(harness: &Harness) {
     let (journal, mut log) = (&harness.journal, opened(harness, 1).await);
     let mut before = log.chain;

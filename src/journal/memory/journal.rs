@@ -291,6 +291,11 @@ impl Journal for MemoryJournal {
         Ok(self.tables().shelf(partition)?.latest_of(prefix, up_to))
     }
 
+    async fn streams(&self, of: Partition, after: Option<&StreamId>, most: usize) -> Result<Vec<StreamId>, Fault> {
+        self.take_time_to_load().await;
+        Ok(self.tables().shelf(of)?.streams(after, most))
+    }
+
     async fn heads(&self) -> Result<Vec<Position>, Fault> {
         Ok(self.tables().shelves.iter().map(Shelf::head).collect())
     }

@@ -164,6 +164,13 @@ impl Shelf {
         found
     }
 
+    pub fn streams(&self, after: Option<&StreamId>, most: usize) -> Vec<StreamId> {
+        let first = |(stream, version): &&(StreamId, Version)| {
+            *version == Version(1) && after.is_none_or(|after| stream > after)
+        };
+        self.versions.keys().filter(first).take(most).map(|(stream, _)| stream.clone()).collect()
+    }
+
     pub fn rows(&self) -> impl Iterator<Item = &Record> {
         self.rows.values()
     }

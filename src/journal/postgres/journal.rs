@@ -95,6 +95,10 @@ impl Journal for PostgresJournal {
         answered(read::latest_of(&self.readers, partition, prefix, up_to)).await
     }
 
+    async fn streams(&self, of: Partition, after: Option<&StreamId>, most: usize) -> Result<Vec<StreamId>, Fault> {
+        answered(read::streams(&self.readers, of, after, most)).await
+    }
+
     async fn heads(&self) -> Result<Vec<Position>, Fault> {
         answered(read::heads(&self.readers)).await
     }

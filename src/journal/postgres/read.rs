@@ -130,6 +130,20 @@ pub async fn latest_of(pool: &PgPool, from: Partition, prefix: &str, up_to: Posi
     records(&query.fetch_all(pool).await.map_err(fault)?).map_err(fault)
 }
 
+pub async fn streams(
+    pool: &PgPool,
+    of: Partition,
+    after: Option<&StreamId>,
+    most: usize,
+) -> Result<Vec<StreamId>, Fault> {
+    let query = sqlx::query_scalar(include_str!("streams.sql"))
+        .bind(i32::from(of.0))
+        .bind(after.map_or("", StreamId::as_str).to_owned())
+        .bind(signed(most as u64));
+    let names: Vec<String> = query.fetch_all(pool).await.map_err(fault)?;
+    Ok(names.into_iter().map(StreamId::from_log).collect())
+}
+
 pub async fn heads(pool: &PgPool) -> Result<Vec<Position>, Fault> {
     let rows = sqlx::query(include_str!("heads.sql")).fetch_all(pool).await.map_err(fault)?;
     rows.iter().map(|row| Ok(Position(unsigned(row.try_get(1)?)?))).collect::<Result<_, _>>().map_err(fault)

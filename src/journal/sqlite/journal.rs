@@ -97,6 +97,10 @@ impl Journal for SqliteJournal {
         read::latest_of(&self.readers, partition, prefix, up_to).await
     }
 
+    async fn streams(&self, of: Partition, after: Option<&StreamId>, most: usize) -> Result<Vec<StreamId>, Fault> {
+        read::streams(&self.readers, of, after, most).await
+    }
+
     async fn heads(&self) -> Result<Vec<Position>, Fault> {
         read::heads(&self.readers).await
     }
