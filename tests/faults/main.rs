@@ -1,0 +1,45 @@
+//! Does the promise hold while everything breaks? Real processes, real databases, faults on purpose, and a judge that has
+//! only seen what clients, the log and the payment provider's books say.
+//!
+//! `cargo test --test faults` runs a quick round of it. By hand: `cargo test --test faults -- --all --rounds 10`,
+//! `-- --only ROW`, `-- list`, `-- self-test`, `-- soak --minutes 30`, `-- judge DIRECTORY`.
+
+mod arguments;
+mod checker;
+mod planted;
+mod record;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Act, Arguments};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        return ExitCode::SUCCESS;
+    }
+    // A judge that misses what was planted has nothing to say about the rest.
+    if !planted::self_test(matches!(arguments.act, Some(Act::SelfTest))) {
+        return ExitCode::FAILURE;
+    }
+    match arguments.act {
+        Some(Act::Judge { directory }) => judge(&directory),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Judges the files of a run that is over.
+fn judge(directory: &std::path::Path) -> ExitCode {
+    match checker::judge_directory(directory) {
+        Ok(verdict) => {
+            print!("{verdict}");
+            if verdict.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(problem) => {
+            println!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
