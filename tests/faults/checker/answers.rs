@@ -143,7 +143,8 @@ fn acknowledged(facts: &Facts<'_>, call: &Call, verdict: &mut Verdict) {
                 missing(format!("it says {position:?}, {} of {} stands at {at}", order.id, order.account));
             }
             let answered = call.answer["seats"].as_array();
-            let answered = answered.map(|all| all.iter().filter_map(|seat| seat["seat_id"].as_str()).collect::<Vec<_>>());
+            let answered =
+                answered.map(|all| all.iter().filter_map(|seat| seat["seat_id"].as_str()).collect::<Vec<_>>());
             let other = |seats: &Vec<&str>| {
                 seats.len() != order.seats.len() || seats.iter().any(|seat| !order.seats.contains(*seat))
             };
@@ -210,7 +211,10 @@ pub fn view(facts: &Facts<'_>, call: &Call, rule: &'static str, verdict: &mut Ve
     let stood = facts.orders.get(id).filter(|order| order.partition == partition);
     let stood = stood.and_then(|order| order.history.get(&position)).copied();
     if stood != Some(status) {
-        verdict.broken(rule, format!("{}: {id} is shown {status} at {partition}:{position}, where it is {stood:?}", call.name()));
+        verdict.broken(
+            rule,
+            format!("{}: {id} is shown {status} at {partition}:{position}, where it is {stood:?}", call.name()),
+        );
     }
 }
 
@@ -310,7 +314,8 @@ pub fn readings(facts: &Facts<'_>, calls: &[Call], verdict: &mut Verdict) {
                 let counts = facts.coupons.get(&call.target).map(|coupon| &coupon.counts);
                 let stood = counts.and_then(|counts| counts.range(..=position).next_back()).map(|(_, count)| *count);
                 if stood != call.answer["issued"].as_u64() {
-                    verdict.broken("C3", format!("{}: issued {}, the log {stood:?}", call.name(), call.answer["issued"]));
+                    verdict
+                        .broken("C3", format!("{}: issued {}, the log {stood:?}", call.name(), call.answer["issued"]));
                 }
             }
             _ => {}
@@ -371,7 +376,9 @@ pub fn status_after(kind: &str) -> Option<&'static str> {
 
 pub fn difference(shown: &BTreeMap<&str, &str>, log: &BTreeMap<&str, &str>) -> String {
     let seats = shown.keys().chain(log.keys()).find(|seat| shown.get(*seat) != log.get(*seat));
-    seats.map_or(String::new(), |seat| format!("{seat} is shown {:?}, the log says {:?}", shown.get(seat), log.get(seat)))
+    seats.map_or(String::new(), |seat| {
+        format!("{seat} is shown {:?}, the log says {:?}", shown.get(seat), log.get(seat))
+    })
 }
 
 /// For records of watchers, which hold JSON values.

@@ -43,7 +43,10 @@ impl Call {
     /// For people who look into it.
     pub fn name(&self) -> String {
         let key = self.key.as_deref().unwrap_or("-");
-        format!("call {} ({} of {} by {}, key {key}, {})", self.number, self.what, self.target, self.client, self.status)
+        format!(
+            "call {} ({} of {} by {}, key {key}, {})",
+            self.number, self.what, self.target, self.client, self.status
+        )
     }
 }
 
@@ -118,7 +121,8 @@ pub fn wishes(calls: &[Call]) -> Vec<Wish<'_>> {
         let own = || format!("\0{}", call.number);
         let payment = call.asked["payment_id"].as_str().filter(|_| call.what == "store-payment");
         let key = payment.map(str::to_owned).or_else(|| call.key.clone()).unwrap_or_else(own);
-        let wish = wishes.entry((&call.what, &call.target, &call.client, key)).or_insert_with(|| Wish { calls: vec![] });
+        let wish =
+            wishes.entry((&call.what, &call.target, &call.client, key)).or_insert_with(|| Wish { calls: vec![] });
         wish.calls.push(call);
     }
     wishes.into_values().collect()

@@ -99,10 +99,10 @@ pub fn millis(text: &str) -> Option<i64> {
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     // Days by the civil calendar, counted from March, so that the leap day is a year's last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5
-        + day
-        - 1
-        - 719_468;
+    let days =
+        year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day
+            - 1
+            - 719_468;
     let seconds = days * 86_400 + number(11..13)? * 3_600 + number(14..16)? * 60 + number(17..19)?;
     Some(seconds * 1_000 + number(20..23)?)
 }
@@ -165,4 +165,3 @@ fn rows(events: &[Event], verdict: &mut Verdict) {
         (*version, position, epoch, at) = (event.version, event.position, event.epoch, &event.at);
     }
 }
-

@@ -123,7 +123,8 @@ impl Accounts {
             verdict.broken("I5", format!("{}: {name} has {due:?} of {:?}", event.place(), terms.per_member));
         }
         if over(terms.live_orders, live) {
-            verdict.broken("I5", format!("{}: {name} has {live} live orders of {:?}", event.place(), terms.live_orders));
+            verdict
+                .broken("I5", format!("{}: {name} has {live} live orders of {:?}", event.place(), terms.live_orders));
         }
     }
 }

@@ -28,11 +28,16 @@ fn order_of_answers(facts: &Facts<'_>, calls: &[Call], wishes: &[Wish<'_>], verd
     }
     for wish in wishes {
         let Some((partition, position)) = facts.effect(wish) else { continue };
-        let Some((_, before, number)) = known.get(&partition).and_then(|shown| by(shown, wish.begun())) else { continue };
+        let Some((_, before, number)) = known.get(&partition).and_then(|shown| by(shown, wish.begun())) else {
+            continue;
+        };
         verdict.saw("pairs in real time");
         if before >= position {
             let name = wish.first().name();
-            verdict.broken("C3", format!("{name} stands at {partition}:{position}, but call {number} showed {before} before it began"));
+            verdict.broken(
+                "C3",
+                format!("{name} stands at {partition}:{position}, but call {number} showed {before} before it began"),
+            );
         }
     }
 }
@@ -62,7 +67,10 @@ fn fresh(calls: &[Call], verdict: &mut Verdict) {
         let Some((_, before, number)) = shown.and_then(|shown| by(shown, call.begun)) else { continue };
         verdict.saw("readings after an answer");
         if position < before {
-            verdict.broken("C3", format!("{} shows {position}, call {number} at the same node had shown {before}", call.name()));
+            verdict.broken(
+                "C3",
+                format!("{} shows {position}, call {number} at the same node had shown {before}", call.name()),
+            );
         }
     }
 }

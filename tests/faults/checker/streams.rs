@@ -44,10 +44,10 @@ pub fn judge(text: &str, log: &Log, orders: &HashMap<String, Order>, verdict: &m
     let mut topics: HashMap<(&str, &str), Vec<Frame>> = HashMap::new();
     for (watcher, topic, target) in watchers.keys() {
         let name = format!("{watcher} ({topic} of {target})");
-        let expected =
-            topics.entry((topic, target)).or_insert_with(|| frames(log, orders, topic, target));
+        let expected = topics.entry((topic, target)).or_insert_with(|| frames(log, orders, topic, target));
         let key = (watcher.clone(), topic.clone(), target.clone());
-        Watcher { name: &name, log, topic, target, expected, next: None, complete: false }.judge(&watchers[&key], verdict);
+        Watcher { name: &name, log, topic, target, expected, next: None, complete: false }
+            .judge(&watchers[&key], verdict);
     }
     Ok(())
 }
@@ -88,7 +88,9 @@ fn counter(event: &Event) -> Option<Frame> {
 fn seats(unit: &[Event], end: u64, performance: &str, all: &mut Vec<Frame>) {
     let mut runs: Vec<(Option<&str>, Vec<Value>, u64)> = Vec::new();
     for event in unit {
-        let Some(rest) = event.stream.strip_prefix("seat/").and_then(|rest| rest.strip_prefix(performance)) else { continue };
+        let Some(rest) = event.stream.strip_prefix("seat/").and_then(|rest| rest.strip_prefix(performance)) else {
+            continue;
+        };
         let (status, seat) = (status_after(&event.kind), Value::from(rest.trim_start_matches('/')));
         match runs.last_mut() {
             Some((last, seats, position)) if *last == status => {
@@ -214,7 +216,10 @@ impl Watcher<'_> {
         let before = found.checked_sub(1).map_or(0, |before| self.expected[before].position);
         let prev = told.data["prev"].as_str().and_then(position).map(|(_, position)| position);
         if prev.is_some_and(|prev| prev != before) {
-            verdict.broken("C4", format!("{}: {} at {id} names {prev:?} before it, it is {before}", self.name, told.event));
+            verdict.broken(
+                "C4",
+                format!("{}: {} at {id} names {prev:?} before it, it is {before}", self.name, told.event),
+            );
         }
         self.next = Some(found + 1);
     }
