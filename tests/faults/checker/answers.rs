@@ -180,8 +180,9 @@ fn counter(facts: &Facts<'_>, call: &Call, position: (u64, u64), verdict: &mut V
         "store-payment" => (&facts.recorded, &call.asked["amount"]),
         _ => (&facts.returned, &call.answer["amount"]),
     };
-    let payment = call.asked["payment_id"].as_str().unwrap_or_default().to_owned();
-    let found = list.get(&(call.target.clone(), payment));
+    // Of what is cancelled the answer says the name; what is recorded has the name that was asked for.
+    let payment = call.answer["payment_id"].as_str().or_else(|| call.asked["payment_id"].as_str());
+    let found = list.get(&(call.target.clone(), payment.unwrap_or_default().to_owned()));
     let there = found.into_iter().flatten().find(|event| facts.end_of(event) == position);
     if there.is_none_or(|event| event.data["amount"] != *amount) {
         verdict.broken("C1", format!("{}: {position:?} is not where it stands: {there:?}", call.name()));
