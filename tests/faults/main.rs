@@ -5,9 +5,22 @@
 //! `-- --only ROW`, `-- list`, `-- self-test`, `-- soak --minutes 30`, `-- judge DIRECTORY`.
 
 mod arguments;
+#[path = "../support/mod.rs"]
+mod base;
+mod bench;
 mod checker;
+mod load;
 mod planted;
 mod record;
+mod report;
+mod rows;
+mod run;
+mod stage;
+#[allow(dead_code, reason = "what the tests over HTTP stand on; the bench uses its part of it")]
+#[path = "../it/support/mod.rs"]
+mod support;
+mod wait;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -26,7 +39,13 @@ fn main() -> ExitCode {
     }
     match arguments.act {
         Some(Act::Judge { directory }) => judge(&directory),
-        _ => ExitCode::SUCCESS,
+        Some(Act::List) => {
+            bench::list();
+            ExitCode::SUCCESS
+        }
+        Some(Act::SelfTest) => ExitCode::SUCCESS,
+        Some(Act::Soak(_)) => ExitCode::SUCCESS,
+        None => bench::bench(&arguments.choice),
     }
 }
 
