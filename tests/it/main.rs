@@ -45,3 +45,4 @@ mod support;
 mod watchers;
 mod watchers_gone;
 mod who_may;
+mod wires;
