@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 
-use super::{Row, USUAL};
+use super::{Row, USUAL, mend};
 use crate::base::cluster::Cluster;
 use crate::base::postgres;
 use crate::base::proxy::Wire;
@@ -106,13 +106,22 @@ pub fn rows() -> Vec<Row> {
 }
 
 async fn cut(run: &mut Run<'_>) -> Result<(), String> {
-    for wire in [Wire::Cut, Wire::Silent] {
+    let kinds = [
+        Wire::Cut,
+        Wire::Silent,
+        Wire::Reset,
+        Wire::BlackHole,
+        Wire::HalfClosed,
+        Wire::QuestionsLost,
+        Wire::CutAfter(1 + run.dice.below(20_000)),
+    ];
+    let first = usize::try_from(run.dice.below(7)).expect("small");
+    for wire in [Wire::Cut, kinds[first], kinds[(first + 3) % 7]] {
         run.crew.struck();
         run.stage.wires.database.set(wire);
         // Longer than a lease, sometimes.
         pause_between(&run.dice, 500, 5_000).await;
-        run.stage.wires.database.set(Wire::Cut);
-        run.stage.wires.database.set(Wire::Open);
+        mend(&run.stage.wires.database).await;
         run.stage.node.ensure().await?;
         run.done(20, Duration::from_secs(30)).await.ok_or("nothing was done after the cut")?;
     }
@@ -127,8 +136,7 @@ async fn answers_lost(run: &mut Run<'_>) -> Result<(), String> {
     moved.ok_or("nothing was appended")?;
     run.crew.struck();
     pause_between(&run.dice, 0, 3_000).await;
-    run.stage.wires.database.set(Wire::Cut);
-    run.stage.wires.database.set(Wire::Open);
+    mend(&run.stage.wires.database).await;
     Ok(())
 }
 

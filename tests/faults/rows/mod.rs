@@ -8,12 +8,15 @@ mod outside;
 mod owners;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
 use crate::base::cluster::Cluster;
+use crate::base::proxy::{Proxy, Wire};
 use crate::run::Run;
 use crate::stage::{House, Plan};
+use crate::wait::pause;
 
 type Strike = for<'a, 'b> fn(&'a mut Run<'b>) -> LocalBoxFuture<'a, Result<(), String>>;
 
@@ -67,6 +70,13 @@ impl Row {
         let missing: Vec<&str> = self.programs.iter().copied().filter(|program| !here(program)).collect();
         (!missing.is_empty()).then(|| format!("not installed here: {}", missing.join(", ")))
     }
+}
+
+/// Ends what is connected in a bad state, and then everything passes.
+pub async fn mend(wire: &Proxy) {
+    wire.set(Wire::Reset);
+    pause(Duration::from_millis(30)).await;
+    wire.set(Wire::Open);
 }
 
 pub fn all() -> Vec<Row> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Row, USUAL};
+use super::{Row, USUAL, mend};
 use crate::base::proxy::Wire;
 use crate::run::Run;
 use crate::support::watcher::{ask, events};
@@ -110,8 +110,7 @@ async fn black_hole(run: &mut Run<'_>) -> Result<(), String> {
     run.crew.count_many("paying meanwhile", asked / 100);
     // Coupons and tills know no provider.
     run.done(30, Duration::from_secs(10)).await.ok_or("nothing else goes on")?;
-    run.stage.wires.provider.set(Wire::Cut);
-    run.stage.wires.provider.set(Wire::Open);
+    mend(&run.stage.wires.provider).await;
     Ok(())
 }
 
@@ -131,8 +130,7 @@ async fn kill_purchase(run: &mut Run<'_>) -> Result<(), String> {
             pause_between(&run.dice, 0, 50).await;
             run.crew.struck();
             run.stage.node.kill().await;
-            run.stage.wires.provider.set(Wire::Cut);
-            run.stage.wires.open();
+            mend(&run.stage.wires.provider).await;
             run.stage.node.start().await?;
             run.done(10, Duration::from_secs(30)).await.ok_or("nothing was done after the kill")?;
         }
@@ -174,8 +172,7 @@ async fn redis(run: &mut Run<'_>) -> Result<(), String> {
         }
         pause_between(&run.dice, 100, 800).await;
         run.house.redis.ensure().await;
-        run.stage.wires.redis.set(Wire::Cut);
-        run.stage.wires.redis.set(Wire::Open);
+        mend(&run.stage.wires.redis).await;
     }
     if !run.stage.node.runs() || run.stage.node.pid() != pid {
         run.broken("apart", "the node ended for want of Redis".to_owned());
@@ -186,10 +183,16 @@ async fn redis(run: &mut Run<'_>) -> Result<(), String> {
 async fn streams(run: &mut Run<'_>) -> Result<(), String> {
     for _ in 0..25 {
         pause_between(&run.dice, 20, 250).await;
-        run.stage.wires.live.set(if run.dice.below(3) == 0 { Wire::AnswersLost } else { Wire::Cut });
-        pause_between(&run.dice, 1, 40).await;
-        run.stage.wires.live.set(Wire::Cut);
-        run.stage.wires.live.set(Wire::Open);
+        match run.dice.below(4) {
+            0 => run.stage.wires.live.set(Wire::AnswersLost),
+            1 => run.stage.wires.live.set(Wire::HalfClosed),
+            // At a byte in the middle of whatever comes.
+            _ => {
+                run.stage.wires.live.cut_at_random(3_000);
+            }
+        }
+        pause_between(&run.dice, 20, 200).await;
+        mend(&run.stage.wires.live).await;
         run.crew.count("streams cut");
     }
     let crew = run.crew.clone();
