@@ -56,6 +56,8 @@ async fn run(choice: &Choice, rows: &[&Row]) -> ExitCode {
             std::fs::write(path, serde_json::json!({"rows": results}).to_string()).expect("the file can be written");
         }
     }
+    // What was wrong stays; nothing else does.
+    let _evidence = std::fs::remove_dir(crate::run::evidence());
     let bad = all.iter().filter(|of| !of.good()).count();
     let rounds: usize = all.iter().map(|of| of.rounds.len()).sum();
     println!("faults: {rounds} rounds of {} rows, {bad} rows with trouble", all.len());

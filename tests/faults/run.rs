@@ -195,6 +195,11 @@ fn count_log(crew: &Crew, log: &str) {
     crew.count_many("epochs", epochs.len() as u64);
 }
 
+/// Where the files of this process's runs are.
+pub fn evidence() -> PathBuf {
+    std::env::temp_dir().join(format!("onsale-faults-{}", std::process::id()))
+}
+
 /// One round of a row.
 pub async fn round(house: &mut House, row: &Row, seed: u64) -> Round {
     let mut round = Round { seed, ..Round::default() };
@@ -206,8 +211,7 @@ pub async fn round(house: &mut House, row: &Row, seed: u64) -> Round {
             return round;
         }
     };
-    let dir =
-        std::env::temp_dir().join(format!("onsale-faults-{}", std::process::id())).join(format!("{}-{seed}", row.name));
+    let dir = evidence().join(format!("{}-{seed}", row.name));
     let begun = begin(house, cluster, row, seed, dir.clone()).await;
     let mut run = match begun {
         Ok(run) => run,

@@ -81,7 +81,7 @@ async fn sent(wire: &Proxy, more: u64) -> Result<(), String> {
 /// Units wait on the wire to Postgres, which takes them and passes nothing on.
 async fn decided(run: &mut Run<'_>) -> Result<(), String> {
     run.stage.wires.database.set(Wire::Silent);
-    sent(&run.stage.wires.database, 1_500).await?;
+    sent(&run.stage.wires.database, 400).await?;
     pause_between(&run.dice, 0, 60).await;
     run.crew.struck();
     run.stage.node.kill().await;

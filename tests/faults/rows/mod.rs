@@ -6,6 +6,7 @@ mod elsewhere;
 mod kills;
 mod outside;
 mod owners;
+mod snapshots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +81,16 @@ pub async fn mend(wire: &Proxy) {
 }
 
 pub fn all() -> Vec<Row> {
-    [kills::rows(), owners::rows(), databases::rows(), outside::rows(), crowds::rows(), elsewhere::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        kills::rows(),
+        owners::rows(),
+        databases::rows(),
+        outside::rows(),
+        crowds::rows(),
+        snapshots::rows(),
+        elsewhere::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
