@@ -19,6 +19,8 @@ use crate::wait::{pause, pause_between};
 
 /// A client gives up then; the server has promised to be earlier.
 const PATIENCE: Duration = Duration::from_secs(14);
+/// Seats at the end of the house that rows have for themselves.
+const ASIDE: usize = 200;
 /// A request may take so long, and a machine of two cores may be late a little.
 pub const HANGS: Duration = Duration::from_millis(10_700);
 
@@ -210,10 +212,10 @@ pub async fn buyer(crew: Arc<Crew>, who: Person, dice: Entropy) {
 async fn place(crew: &Crew, who: &Person, dice: &Entropy) -> Heard {
     let world = &crew.world;
     // Most go where there is room, some all want the same.
-    let zone = if dice.below(10) < 3 { 40 } else { world.seats };
+    let zone = if dice.below(10) < 3 { 40 } else { world.seats - ASIDE };
     let first = usize::try_from(dice.below(zone as u64)).expect("small");
     let many = usize::try_from(1 + dice.below(3)).expect("small");
-    let seats: Vec<String> = (first..(first + many).min(world.seats)).map(|n| world.seat(n)).collect();
+    let seats: Vec<String> = (first..first + many).map(|n| world.seat(n)).collect();
     let (key, body) = (crew.fresh_key("place"), json!({"seats": seats}));
     let path = world.orders();
     let one = || crew.insist(who, "place", &world.performance, &path, &key, &body);

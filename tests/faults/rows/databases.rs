@@ -26,7 +26,7 @@ pub fn rows() -> Vec<Row> {
             name: "db-cut",
             promise: "the node is cut off from Postgres: 503 within its deadline; goes on by itself",
             quick: true,
-            needs: &["done", "unknown", "frames", "shed"],
+            needs: &["done", "frames", "shed"],
             strike: |run| Box::pin(cut(run)),
             ..USUAL
         },
@@ -135,7 +135,8 @@ async fn answers_lost(run: &mut Run<'_>) -> Result<(), String> {
     let moved = within(Duration::from_secs(10), async || stage.head().await > head).await;
     moved.ok_or("nothing was appended")?;
     run.crew.struck();
-    pause_between(&run.dice, 0, 3_000).await;
+    // Longer than anybody waits for an answer.
+    pause_between(&run.dice, 10_500, 12_500).await;
     mend(&run.stage.wires.database).await;
     Ok(())
 }
