@@ -55,7 +55,6 @@ impl Sample {
             seconds,
             rss_mib: field("VmRSS:")? / 1_024.0,
             files: files as u64,
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
             threads: field("Threads:")? as u64,
             sessions: postgres::number(owner, &format!("SELECT count(*) {ours}")).await.unwrap_or(-1),
             idle_in_transaction: postgres::number(owner, &idle).await.unwrap_or(-1),
@@ -98,7 +97,7 @@ async fn metrics(stage: &Stage) -> Option<String> {
     Some(tokio::time::timeout(Duration::from_secs(5), asked).await.ok()??.text)
 }
 
-fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = f64> + use<'a> {
+fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = f64> {
     let lines = text.lines().filter(move |line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok())
 }
@@ -106,7 +105,6 @@ fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = f64> + use<'
 /// Least squares of memory over time, in MiB an hour, of what comes after the first third.
 pub fn slope(samples: &[Sample]) -> f64 {
     let late = &samples[samples.len() / 3..];
-    #[allow(clippy::cast_precision_loss, reason = "a few hundred samples")]
     let count = late.len() as f64;
     let mean = |of: fn(&Sample) -> f64| late.iter().map(of).sum::<f64>() / count;
     let (x, y) = (mean(|s| s.seconds), mean(|s| s.rss_mib));
