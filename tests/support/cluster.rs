@@ -22,23 +22,24 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn new(settings: &[&str]) -> Self {
-        Self::prepared(settings, &[], |_| {})
+        Self::prepared(settings, &[], |_| None)
     }
 
-    /// `prepare` is shown the directory before the cluster is made in `data` below it, with these options of `initdb`.
-    pub fn prepared(settings: &[&str], initdb: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+    /// `prepare` is shown the directory before the cluster is made in `data` below it, and may name a place for its WAL.
+    pub fn prepared(settings: &[&str], initdb: &[&str], prepare: impl FnOnce(&Path) -> Option<PathBuf>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("onsale-pg-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory for the test server");
         if let Some((uid, gid)) = server_user() {
             std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).expect("root may give a directory away");
         }
-        prepare(&dir);
+        let wal = prepare(&dir);
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         let cluster = Self { dir, port, settings };
         let mut init = cluster.program("initdb");
         init.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]).arg(cluster.data());
+        init.args(wal.into_iter().map(|place| format!("--waldir={}", place.display())));
         assert!(init.args(initdb).status().expect("initdb runs").success(), "initdb failed");
         watch(&cluster.dir);
         cluster.start();
@@ -75,6 +76,18 @@ impl Cluster {
         self.ready();
         // Nobody else would take the end of it.
         std::thread::spawn(move || child.wait());
+    }
+
+    /// Starts it if it has given up.
+    pub fn ensure(&self) {
+        let runs = self.processes().first().is_some_and(|first| {
+            let command = std::fs::read_to_string(format!("/proc/{}/comm", first.as_raw_nonzero()));
+            command.is_ok_and(|name| name.starts_with("postgres"))
+        });
+        if !runs {
+            self.start();
+        }
+        self.ready();
     }
 
     /// Waits until it takes connections, as after a crash of one of its processes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{Row, USUAL};
+use super::{Row, USUAL, mend};
 use crate::base::proxy::{Proxy, Wire};
 use crate::run::Run;
 use crate::wait::{pause_between, within};
@@ -98,8 +98,7 @@ async fn committing(run: &mut Run<'_>) -> Result<(), String> {
     moved.ok_or("nothing was appended")?;
     run.crew.struck();
     run.stage.node.kill().await;
-    run.stage.wires.database.set(Wire::Cut);
-    run.stage.wires.open();
+    mend(&run.stage.wires.database).await;
     run.stage.node.start().await.map(|_| ())
 }
 
@@ -113,8 +112,7 @@ async fn unanswered(run: &mut Run<'_>) -> Result<(), String> {
     pause_between(&run.dice, 0, 60).await;
     run.crew.struck();
     run.stage.node.kill().await;
-    run.stage.wires.front.set(Wire::Cut);
-    run.stage.wires.open();
+    mend(&run.stage.wires.front).await;
     run.stage.node.start().await.map(|_| ())
 }
 
@@ -131,8 +129,7 @@ async fn unheard(run: &mut Run<'_>) -> Result<(), String> {
     let heard = run.crew.state("frames") - frames;
     let unheard = u64::try_from(now - head).unwrap_or_default().saturating_sub(heard);
     run.crew.count_many("committed unheard", unheard);
-    run.stage.wires.live.set(Wire::Cut);
-    run.stage.wires.open();
+    mend(&run.stage.wires.live).await;
     run.stage.node.start().await.map(|_| ())
 }
 

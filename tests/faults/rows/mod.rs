@@ -1,14 +1,22 @@
 //! The rows of the table of faults: what is broken, what was promised, and what must have been seen for a round to count.
 
+mod crowds;
+mod databases;
+mod elsewhere;
 mod kills;
+mod outside;
+mod owners;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
 use crate::base::cluster::Cluster;
+use crate::base::proxy::{Proxy, Wire};
 use crate::run::Run;
 use crate::stage::{House, Plan};
+use crate::wait::pause;
 
 type Strike = for<'a, 'b> fn(&'a mut Run<'b>) -> LocalBoxFuture<'a, Result<(), String>>;
 
@@ -26,6 +34,10 @@ pub struct Row {
     pub cluster: fn(&House) -> Result<Arc<Cluster>, String>,
     /// Programs without which it cannot be tried.
     pub programs: &'static [&'static str],
+    /// What goes wrong at the provider meanwhile, where the row is about it.
+    pub script: &'static str,
+    /// Why nobody can try it from outside, and who does from inside.
+    pub elsewhere: &'static str,
     pub strike: Strike,
 }
 
@@ -39,12 +51,17 @@ const USUAL: Row = Row {
     plan: Plan::default,
     cluster: |house| Ok(house.cluster.clone()),
     programs: &[],
+    script: "",
+    elsewhere: "",
     strike: |_| Box::pin(async { Ok(()) }),
 };
 
 impl Row {
     /// Why it cannot be tried here.
     pub fn missing(&self) -> Option<String> {
+        if !self.elsewhere.is_empty() {
+            return Some(self.elsewhere.to_owned());
+        }
         let here = |program: &str| {
             ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
                 .iter()
@@ -55,6 +72,16 @@ impl Row {
     }
 }
 
+/// Ends what is connected in a bad state, and then everything passes.
+pub async fn mend(wire: &Proxy) {
+    wire.set(Wire::Reset);
+    pause(Duration::from_millis(30)).await;
+    wire.set(Wire::Open);
+}
+
 pub fn all() -> Vec<Row> {
-    [kills::rows()].into_iter().flatten().collect()
+    [kills::rows(), owners::rows(), databases::rows(), outside::rows(), crowds::rows(), elsewhere::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

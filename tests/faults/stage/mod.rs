@@ -7,7 +7,7 @@ pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::cluster::Cluster;
 use crate::base::postgres::{self, Database};
@@ -19,12 +19,14 @@ use provider::Provider;
 /// What is started once for all runs.
 pub struct House {
     pub cluster: Arc<Cluster>,
+    /// One with little room for its WAL, once somebody has asked for it.
+    pub small: OnceLock<Result<Arc<Cluster>, String>>,
     pub redis: Redis,
 }
 
 impl House {
     pub async fn open() -> Self {
-        Self { cluster: Arc::new(Cluster::new(&["shared_preload_libraries="])), redis: Redis::start().await }
+        Self { cluster: Arc::new(Cluster::new(&[])), small: OnceLock::new(), redis: Redis::start().await }
     }
 }
 
@@ -36,12 +38,14 @@ pub struct Plan {
     pub hold_seconds: u64,
     pub seats: usize,
     pub hot_stock: u64,
+    /// Of every node; empty: a fresh one for each start.
+    pub name: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let provider = "[random]\nseed = 7\nconfirm = { decline = 0.05, done-reset = 0.01, error = 0.02 }\n".to_owned();
-        Self { provider, hold_seconds: 6, seats: 3_000, hot_stock: 100 }
+        Self { provider, hold_seconds: 6, seats: 1_500, hot_stock: 100, name: "" }
     }
 }
 
@@ -85,10 +89,11 @@ impl Stage {
         let config = format!(
             "[redis]\nurl = \"redis://{}\"\nprefix = \"{}\"\n[psp]\nurl = \"http://{}\"\nsecret_key = \"test_sk_1\"\n\
              client_key = \"test_ck_1\"\ncall_ms = 1000\nreview_after_seconds = 30\n[sse]\nmax_per_account = 0\n\
-             [server]\nmax_connections_per_address = 0\n",
+             [server]\nmax_connections_per_address = 0\nnode = \"{}\"\n",
             to_redis.address,
             database.name(),
-            to_provider.address
+            to_provider.address,
+            plan.name
         );
         std::fs::write(dir.join("node.toml"), config).map_err(|e| e.to_string())?;
         let url = through(&database.url, &to_database);
@@ -105,17 +110,15 @@ impl Stage {
     }
 
     /// Another node on the same log, not started; it reaches Postgres by the given way.
-    pub fn another(&self, name: &'static str, way: &Proxy, more: &[&str]) -> Node {
-        let mut options = options(&self.dir, &through(&self.database.url, way));
-        options.extend(more.iter().map(|&option| option.to_owned()));
-        Node::new(name, options, &self.dir)
+    pub fn another(&self, name: &'static str, way: &Proxy) -> Node {
+        Node::new(name, options(&self.dir, &through(&self.database.url, way)), &self.dir)
     }
 
     /// Everything that can be repaired from outside is, as a supervisor and an operator would.
     pub async fn heal(&mut self, redis: &mut Redis) -> Result<(), String> {
         self.wires.open();
         self.cluster.signal(rustix::process::Signal::CONT);
-        self.cluster.ready();
+        self.cluster.ensure();
         redis.ensure().await;
         self.provider.ensure().await?;
         self.node.signal(rustix::process::Signal::CONT);
