@@ -50,7 +50,7 @@ impl Sample {
             "SELECT count(*) {ours} AND state LIKE 'idle in transaction%' AND state_change < now() - interval '10 s'"
         );
         let metrics = metrics(stage).await.unwrap_or_default();
-        let all = |name: &str| values(&metrics, name);
+        let all = |name| values(&metrics, name).into_iter();
         Some(Self {
             seconds,
             rss_mib: field("VmRSS:")? / 1_024.0,
@@ -97,9 +97,9 @@ async fn metrics(stage: &Stage) -> Option<String> {
     Some(tokio::time::timeout(Duration::from_secs(5), asked).await.ok()??.text)
 }
 
-fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = f64> {
-    let lines = text.lines().filter(move |line| line.starts_with(name));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+fn values(text: &str, name: &str) -> Vec<f64> {
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
 }
 
 /// Least squares of memory over time, in MiB an hour, of what comes after the first third.
