@@ -30,7 +30,7 @@ pub async fn regular(crew: Arc<Crew>, who: Person, dice: Entropy) {
                 crew.insist(&who, "pay", &order, &format!("{path}/payment"), &key, &body).await;
             }
             // Some let their hold run out; some keep what they have.
-            if (2..90).contains(&kind) {
+            if (1..90).contains(&kind) {
                 let key = crew.fresh_key("cancel");
                 crew.insist(&who, "cancel", &order, &format!("{path}/cancel"), &key, &json!({})).await;
             }
