@@ -102,8 +102,9 @@ impl Crew {
     }
 
     /// One request and what came of it, and whether the blow fell meanwhile.
-    async fn ask(&self, who: &Person, ask: Ask, method: Method, path: &str) -> (Heard, bool) {
+    async fn ask(&self, who: &Person, mut ask: Ask, method: Method, path: &str) -> (Heard, bool) {
         let base = self.base.lock().clone();
+        ask.node.clone_from(&base);
         let mut client = who.client.elsewhere(&base);
         if let Some(key) = &ask.key {
             client = client.key(key);
@@ -216,7 +217,9 @@ async fn place(crew: &Crew, who: &Person, dice: &Entropy) -> Heard {
     let first = usize::try_from(dice.below(zone as u64)).expect("small");
     let many = usize::try_from(1 + dice.below(3)).expect("small");
     let seats: Vec<String> = (first..first + many).map(|n| world.seat(n)).collect();
-    let (key, body) = (crew.fresh_key("place"), json!({"seats": seats}));
+    let key = crew.fresh_key("place");
+    // By its reference the judge finds what a refused request must not have done.
+    let body = json!({"seats": seats, "reference": key});
     let path = world.orders();
     let one = || crew.insist(who, "place", &world.performance, &path, &key, &body);
     if dice.below(10) == 0 {

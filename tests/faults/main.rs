@@ -15,6 +15,7 @@ mod record;
 mod report;
 mod rows;
 mod run;
+mod soak;
 mod stage;
 #[allow(dead_code, reason = "what the tests over HTTP stand on; the bench uses its part of it")]
 #[path = "../it/support/mod.rs"]
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // A judge that misses what was planted has nothing to say about the rest.
-    if !planted::self_test(matches!(arguments.act, Some(Act::SelfTest))) {
+    let loud = matches!(arguments.act, Some(Act::SelfTest));
+    if !planted::self_test(loud) || !soak::samples::self_test() {
         return ExitCode::FAILURE;
     }
     match arguments.act {
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Act::SelfTest) => ExitCode::SUCCESS,
-        Some(Act::Soak(_)) => ExitCode::SUCCESS,
+        Some(Act::Soak(asked)) => soak::soak(&asked),
         None => bench::bench(&arguments.choice),
     }
 }

@@ -76,12 +76,6 @@ pub struct Call {
     ask: Ask,
 }
 
-impl Call {
-    pub fn ask(&self) -> &Ask {
-        &self.ask
-    }
-}
-
 /// Writes down what clients and watchers see. Shared by all of them.
 #[derive(Debug)]
 pub struct Recorder {

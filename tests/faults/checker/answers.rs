@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     /// Facts of a counter: by store and payment.
     recorded: HashMap<(String, String), Vec<&'a Event>>,
     returned: HashMap<(String, String), Vec<&'a Event>>,
+    /// By performance and seat: partition, end of the unit, and whether it was taken from then on.
+    pub seats: HashMap<String, Vec<(u64, u64, bool)>>,
     /// By position of the unit's end.
     ends: HashMap<(u64, u64), u64>,
 }
@@ -36,6 +38,7 @@ impl<'a> Facts<'a> {
             by_payment: HashMap::new(),
             recorded: HashMap::new(),
             returned: HashMap::new(),
+            seats: HashMap::new(),
             ends: HashMap::new(),
         };
         for order in orders.values() {
@@ -50,6 +53,10 @@ impl<'a> Facts<'a> {
             let Some(last) = unit.last() else { continue };
             for event in unit {
                 facts.ends.insert((event.partition, event.position), last.position);
+                if let Some(("seat", seat)) = event.stream.split_once('/') {
+                    let taken = status_after(&event.kind).is_some();
+                    facts.seats.entry(seat.to_owned()).or_default().push((event.partition, last.position, taken));
+                }
                 let list = match event.kind.as_str() {
                     "store.payment_recorded" => &mut facts.recorded,
                     "store.payment_cancelled" => &mut facts.returned,

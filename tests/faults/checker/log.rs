@@ -113,12 +113,7 @@ pub fn judge(log: &Log, verdict: &mut Verdict) {
         rows(events, verdict);
     }
     for unit in log.units() {
-        let [first, .., last] = unit else {
-            if let [only] = unit {
-                one_unit(only, only, &mut commands, verdict);
-            }
-            continue;
-        };
+        let (Some(first), Some(last)) = (unit.first(), unit.last()) else { continue };
         one_unit(first, last, &mut commands, verdict);
         for event in unit.iter().filter(|event| event.command != first.command) {
             verdict.broken("C2", format!("{} stands in a unit of another command", event.place()));

@@ -13,6 +13,7 @@ type Known = Vec<(u64, u64, u64)>;
 pub fn judge(facts: &Facts<'_>, calls: &[Call], wishes: &[Wish<'_>], verdict: &mut Verdict) {
     order_of_answers(facts, calls, wishes, verdict);
     fresh(calls, verdict);
+    refusals(facts, calls, wishes, verdict);
 }
 
 /// Every position that was shown was durable when it was shown: what began later stands after it.
@@ -71,6 +72,54 @@ fn fresh(calls: &[Call], verdict: &mut Verdict) {
                 "C3",
                 format!("{} shows {position}, call {number} at the same node had shown {before}", call.name()),
             );
+        }
+    }
+}
+
+/// A seat that is said to be taken was taken at some position between what was known before the question and what began
+/// after the answer.
+fn refusals(facts: &Facts<'_>, calls: &[Call], wishes: &[Wish<'_>], verdict: &mut Verdict) {
+    let mut known: BTreeMap<u64, Known> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.outcome == Outcome::Ok) {
+        if let Some((partition, position)) = call.position() {
+            known.entry(partition).or_default().push((call.ended, position, call.number));
+        }
+    }
+    known.values_mut().for_each(highest);
+    let mut later: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    for wish in wishes {
+        if let Some((partition, position)) = facts.effect(wish) {
+            later.entry(partition).or_default().push((wish.begun(), position));
+        }
+    }
+    for effects in later.values_mut() {
+        effects.sort_unstable();
+        // From the last to the first: the lowest position of everything that began then or later.
+        let mut least = u64::MAX;
+        for (_, position) in effects.iter_mut().rev() {
+            least = least.min(*position);
+            *position = least;
+        }
+    }
+    for call in calls.iter().filter(|call| call.code == "seat-unavailable") {
+        for seat in call.answer["seats"].as_array().into_iter().flatten().filter_map(|seat| seat.as_str()) {
+            let Some(changes) = facts.seats.get(&format!("{}/{seat}", call.target)) else {
+                verdict.broken("C3", format!("{}: {seat} was never taken", call.name()));
+                continue;
+            };
+            verdict.saw("seats refused");
+            let partition = changes[0].0;
+            let from =
+                known.get(&partition).and_then(|shown| by(shown, call.begun)).map_or(0, |(_, position, _)| position);
+            let effects = later.get(&partition).map(Vec::as_slice).unwrap_or_default();
+            let next = effects.partition_point(|(begun, _)| *begun < call.ended);
+            let until = effects.get(next).map_or(u64::MAX, |(_, position)| *position);
+            let before =
+                changes.iter().rev().find(|(_, position, _)| *position <= from).is_some_and(|(.., taken)| *taken);
+            let within = changes.iter().any(|(_, position, taken)| *taken && *position > from && *position < until);
+            if !before && !within {
+                verdict.broken("C3", format!("{}: {seat} was free between {from} and {until}", call.name()));
+            }
         }
     }
 }

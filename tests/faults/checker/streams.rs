@@ -195,7 +195,7 @@ impl Watcher<'_> {
             verdict.broken("C4", format!("{}: {} without a place", self.name, told.event));
             return;
         };
-        let Some(found) = self.expected.iter().position(|frame| frame.position == id) else {
+        let Ok(found) = self.expected.binary_search_by_key(&id, |frame| frame.position) else {
             // Nothing of the kind is in the log: it was shown before it was durable, or made up.
             verdict.broken("C3", format!("{}: {} at {id}, which is not in the log", self.name, told.event));
             return;

@@ -83,6 +83,7 @@ const SEEN: &[&str] = &[
     "coupons shown",
     "pairs in real time",
     "readings after an answer",
+    "seats refused",
     "connections of watchers",
     "snapshots",
     "frames",

@@ -264,6 +264,12 @@ pub const PLANTS: &[Plant] = &[
     plant("C3", "a member is told of a serial that is not theirs", |h| {
         h.ended("issue", "coupon-already-issued")["answer"]["serial"] = json!(2);
     }),
+    plant("C3", "a free seat is refused", |h| {
+        h.ended("place", "seat-unavailable")["answer"]["seats"] = json!(["A-6"]);
+    }),
+    plant("C3", "a seat is refused that nobody ever had", |h| {
+        h.ended("place", "seat-unavailable")["answer"]["seats"] = json!(["A-12"]);
+    }),
     plant("C3", "what was answered first stands later", |h| {
         let call = h.ended("place", "\"o4\"");
         (call["begun_us"], call["ended_us"]) = (json!(0), json!(1));
