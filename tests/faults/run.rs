@@ -236,6 +236,8 @@ pub async fn round(house: &mut House, row: &Row, seed: u64) -> Round {
     round.back = run.settle().await;
     run.watchers_see_the_end().await;
     judge(&mut run, row);
+    run.crew.count_many("starts of the node", run.stage.node.starts);
+    run.crew.count_many("ends of the node by itself", run.stage.node.gave_up);
     let Run { stage, crew, findings, .. } = run;
     round.states = crew.states();
     round.slowest = crew.slowest();

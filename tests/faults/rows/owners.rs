@@ -109,7 +109,7 @@ async fn write_to(run: &Run<'_>, base: &str, path: &str) -> bool {
     let who = &world.hunters[251];
     let key = run.crew.fresh_key("zombie");
     let (client, target) = (who.name.clone(), world.wide.clone());
-    let (node, asked) = ("a".to_owned(), json!({}));
+    let (node, asked) = (base.to_owned(), json!({}));
     let ask = Ask { client, what: "issue", target, node, key: Some(key.clone()), asked: asked.clone() };
     let call = run.crew.recorder.begin(ask);
     let client = who.client.elsewhere(base).key(&key);
