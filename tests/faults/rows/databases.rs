@@ -48,18 +48,21 @@ pub fn rows() -> Vec<Row> {
         Row {
             name: "db-fast",
             promise: "Postgres is restarted (fast): the pool recovers; no request hangs over 10 s",
+            needs: &["done", "frames", "shed"],
             strike: |run| Box::pin(restart(run, "fast")),
             ..USUAL
         },
         Row {
             name: "db-immediate",
             promise: "Postgres crashes (immediate): nothing acknowledged is lost",
+            needs: &["done", "frames", "shed"],
             strike: |run| Box::pin(restart(run, "immediate")),
             ..USUAL
         },
         Row {
             name: "db-paused",
             promise: "Postgres stands still for 30 s: no request hangs over 10 s, and everything goes on after it",
+            needs: &["done", "frames", "shed"],
             strike: |run| Box::pin(paused(run)),
             ..USUAL
         },
@@ -67,7 +70,7 @@ pub fn rows() -> Vec<Row> {
             name: "db-fsync-fails",
             promise: "EIO on the fsync of the WAL: unknown is said to be unknown; no acknowledgement without durability",
             programs: &["strace"],
-            needs: &["done", "unknown", "frames", "crashes of Postgres"],
+            needs: &["done", "frames", "shed", "crashes of Postgres"],
             strike: |run| Box::pin(fsync_fails(run)),
             ..USUAL
         },
@@ -84,7 +87,7 @@ pub fn rows() -> Vec<Row> {
             promise: "the disk of the WAL is full: no acknowledgement without durability; goes on when there is room",
             programs: &["mount", "umount"],
             cluster: small,
-            needs: &["done", "unknown", "frames", "full"],
+            needs: &["done", "frames", "full"],
             strike: |run| Box::pin(full(run)),
             ..USUAL
         },
