@@ -140,8 +140,8 @@ async fn gone(run: &mut Run<'_>) -> Result<(), String> {
     let after = sessions(run, "").await;
     run.crew.count_many("sessions before", u64::try_from(before).unwrap_or_default());
     run.crew.count_many("sessions after", u64::try_from(after).unwrap_or_default());
-    // Pools open what they need up to their size; more than that is a leak.
-    if after > 24 || after > before + 12 {
+    // Under load the pools had what they may have; a few may have been between two connections.
+    if after > before + 4 {
         run.broken("pool", format!("{before} sessions became {after}"));
     }
     let few = within(Duration::from_secs(20), async || open_files(run) < files + 100).await;
