@@ -25,7 +25,6 @@ pub fn rows() -> Vec<Row> {
         Row {
             name: "db-cut",
             promise: "the node is cut off from Postgres: 503 within its deadline; goes on by itself",
-            quick: true,
             needs: &["done", "frames", "shed"],
             strike: |run| Box::pin(cut(run)),
             ..USUAL

@@ -43,7 +43,6 @@ pub fn rows() -> Vec<Row> {
         Row {
             name: "sse-cut",
             promise: "streams are cut at any byte, or resumed from the future: no gap, no duplicate; `reset`",
-            quick: true,
             needs: &["done", "frames", "streams cut", "resets from the future"],
             strike: |run| Box::pin(streams(run)),
             ..USUAL

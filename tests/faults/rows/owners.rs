@@ -23,7 +23,6 @@ pub fn rows() -> Vec<Row> {
         Row {
             name: "stop-owner",
             promise: "SIGSTOP the owner for three leases: a new owner works; the woken one appends nothing and steps down",
-            quick: true,
             needs: &["done", "frames", "taken over", "stepped down", "refused when woken"],
             silent: true,
             strike: |run| Box::pin(stopped(run)),
