@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::base::cluster::Cluster;
+use crate::base::postgres;
 use crate::checker;
 use crate::load::{self, Crew, HANGS};
 use crate::record::Recorder;
@@ -121,10 +122,21 @@ impl Run<'_> {
             self.people.abort_all();
         }
         let stage = &self.stage;
+        // Nobody works any more: whatever is still in a transaction was forgotten in it.
+        let open = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND state LIKE 'idle in transaction%' \
+             AND state_change < clock_timestamp() - interval '1 second'",
+            stage.database.name()
+        );
+        let url = stage.cluster.url();
+        let quiet = within(Duration::from_secs(10), async || postgres::number(&url, &open).await == Some(0)).await;
         let rest = within(BACK, async || stage.export().is_ok_and(|log| restless(&log).is_empty())).await;
         if rest.is_none() {
             let restless = stage.export().map(|log| restless(&log)).unwrap_or_default();
             self.broken("60 s", format!("orders neither at their end nor on the review list: {restless:?}"));
+        }
+        if quiet.is_none() {
+            self.broken("pool", "a session stays idle in a transaction".to_owned());
         }
         back.unwrap_or_default()
     }
