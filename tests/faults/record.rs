@@ -135,7 +135,7 @@ impl Recorder {
     }
 
     /// `topic` is `seats`, `order`, `store` or `task`; `target` its id; `what` is `connect` (with the `last` id that it
-    /// carries), `frame`, `end`, or `complete`: from here on nothing is missing that was in the log when the run ended.
+    /// carries), `frame`, `end`, or `complete`: nothing is missing up to the id that it names (without one: to the end).
     pub fn told(&self, watcher: &str, topic: &str, target: &str, what: &str, more: &Value) {
         let mut value =
             json!({"watcher": watcher, "topic": topic, "target": target, "what": what, "at_us": self.now_us()});
@@ -154,8 +154,9 @@ impl Recorder {
         self.told(watcher, topic, target, "frame", &json!({"event": event, "id": id, "data": data}));
     }
 
-    pub fn complete(&self, watcher: &str, topic: &str, target: &str) {
-        self.told(watcher, topic, target, "complete", &Value::Null);
+    /// `id`: of the frame up to which nothing may be missing.
+    pub fn complete(&self, watcher: &str, topic: &str, target: &str, id: Option<&str>) {
+        self.told(watcher, topic, target, "complete", &json!({"id": id}));
     }
 }
 

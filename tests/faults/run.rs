@@ -163,7 +163,7 @@ impl Run<'_> {
                 let last = watcher.last();
                 self.broken("C4", format!("{} never saw {end}, the last change; its last is {last:?}", watcher.name));
             } else {
-                crew.recorder.complete(&watcher.name, watcher.topic, &watcher.target);
+                crew.recorder.complete(&watcher.name, watcher.topic, &watcher.target, end.as_str());
             }
         }
         self.watching.shutdown().await;

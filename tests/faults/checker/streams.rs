@@ -46,7 +46,7 @@ pub fn judge(text: &str, log: &Log, orders: &HashMap<String, Order>, verdict: &m
         let name = format!("{watcher} ({topic} of {target})");
         let expected = topics.entry((topic, target)).or_insert_with(|| frames(log, orders, topic, target));
         let key = (watcher.clone(), topic.clone(), target.clone());
-        Watcher { name: &name, log, topic, target, expected, next: None, complete: false }
+        Watcher { name: &name, log, topic, target, expected, next: None, complete: None }
             .judge(&watchers[&key], verdict);
     }
     Ok(())
@@ -121,7 +121,8 @@ struct Watcher<'a> {
     expected: &'a [Frame],
     /// Which frame comes next; not known before the first.
     next: Option<usize>,
-    complete: bool,
+    /// Nothing may be missing up to here.
+    complete: Option<u64>,
 }
 
 impl Watcher<'_> {
@@ -135,7 +136,7 @@ impl Watcher<'_> {
                     self.next = told.last.map(|last| self.after(last));
                     connected = true;
                 }
-                ("complete", _) => self.complete = true,
+                ("complete", _) => self.complete = Some(told.id.unwrap_or(u64::MAX)),
                 ("frame", "reset") => {
                     verdict.saw("resets");
                     self.next = told.id.map(|id| self.after(id));
@@ -150,8 +151,9 @@ impl Watcher<'_> {
                 _ => {}
             }
         }
-        if self.complete && self.topic != "task" && self.next.is_some_and(|next| next != self.expected.len()) {
-            let missing = self.next.and_then(|next| self.expected.get(next)).map(|frame| frame.position);
+        let Some(complete) = self.complete.filter(|_| self.topic != "task") else { return };
+        if let Some(next) = self.next.filter(|next| *next < self.after(complete)) {
+            let missing = self.expected.get(next).map(|frame| frame.position);
             verdict.broken("C4", format!("{}: it never got the frame at {missing:?} and what follows", self.name));
         }
     }

@@ -67,7 +67,10 @@ async fn run(asked: &Soak) -> Result<bool, String> {
     println!("soak: {} minutes from seed {}, in {}", asked.minutes, asked.seed, dir.display());
     let (mut people, mut watching, watchers) = soaking.let_in();
     soaking.strike_until(Duration::from_secs(asked.minutes * 60)).await?;
-    soaking.settle(&mut people, &watchers).await?;
+    soaking.settle(&mut people).await?;
+    // Holds that were left run out first: what comes last is to be the last.
+    soaking.rest().await?;
+    soaking.last_words(&watchers).await;
     watching.shutdown().await;
     let end = soaking.rest().await?;
     soaking.judge();
@@ -127,13 +130,18 @@ impl Soaking {
     }
 
     /// Everything is repaired; nobody begins anything new, and everybody finds out what came of the rest.
-    async fn settle(&mut self, people: &mut JoinSet<()>, watchers: &[Watcher]) -> Result<(), String> {
+    async fn settle(&mut self, people: &mut JoinSet<()>) -> Result<(), String> {
         self.stage.heal(&mut self.house.redis).await?;
         self.crew.stop();
         if tokio::time::timeout(BACK, async { while people.join_next().await.is_some() {} }).await.is_err() {
             self.wrong.push(format!("{} clients have no definite answer after {BACK:?}", people.len()));
             people.abort_all();
         }
+        Ok(())
+    }
+
+    /// One last change of each topic, which every watcher must see.
+    async fn last_words(&mut self, watchers: &[Watcher]) {
         let (crew, mut last) = (self.crew.clone(), Vec::new());
         let world = &crew.world;
         let (seat, key) = (world.seat(world.seats - 1), crew.fresh_key("end"));
@@ -148,12 +156,11 @@ impl Soaking {
             let Some((_, end)) = last.iter().find(|(topic, _)| *topic == watcher.topic) else { continue };
             let end = end.body["position"].as_str();
             if within(BACK, async || watcher.last().as_deref() == end).await.is_some() {
-                crew.recorder.complete(&watcher.name, watcher.topic, &watcher.target);
+                crew.recorder.complete(&watcher.name, watcher.topic, &watcher.target, end);
             } else {
                 self.wrong.push(format!("{} never saw {end:?}, its last is {:?}", watcher.name, watcher.last()));
             }
         }
-        Ok(())
     }
 
     /// Waits until there is nothing left to do; what the node uses then.
