@@ -272,7 +272,7 @@ async fn race_one(crew: &Crew, who: &Person, n: usize, dice: &Entropy) {
         return crew.count("race: no seat");
     };
     let end: i64 = onsale::timestamp::Timestamp::parse(end).map_or(0, |end| end.0);
-    let early = i64::try_from(dice.below(40)).unwrap_or(0) - 10;
+    let early = i64::try_from(dice.below(160)).unwrap_or(0) - 10;
     let left = end - early - SystemClock.wall().0;
     pause(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
     let path = format!("/v1/orders/{order}/payment");
