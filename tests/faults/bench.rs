@@ -59,8 +59,9 @@ async fn run(choice: &Choice, rows: &[&Row]) -> ExitCode {
     // What was wrong stays; nothing else does.
     let _evidence = std::fs::remove_dir(crate::run::evidence());
     let bad = all.iter().filter(|of| !of.good()).count();
-    let rounds: usize = all.iter().map(|of| of.rounds.len()).sum();
-    println!("faults: {rounds} rounds of {} rows, {bad} rows with trouble", all.len());
+    let rounds: usize = all.iter().filter(|of| of.ran()).map(|of| of.rounds.len()).sum();
+    let ran = all.iter().filter(|of| of.ran()).count();
+    println!("faults: {rounds} rounds of {ran} rows, {bad} rows with trouble, {} rows not run here", all.len() - ran);
     if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

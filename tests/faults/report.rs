@@ -26,6 +26,10 @@ impl Of<'_> {
         self.rounds.iter().any(|round| !round.missed.is_empty())
     }
 
+    pub fn ran(&self) -> bool {
+        self.rounds.iter().all(|round| round.not_run.is_none())
+    }
+
     pub fn good(&self) -> bool {
         self.findings() == 0 && !self.shows_nothing()
     }
