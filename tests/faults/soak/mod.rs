@@ -28,6 +28,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// So soon after the faults nothing may be left over.
 const BACK: Duration = Duration::from_secs(60);
 const BUYERS: usize = 6;
+/// They have all that they may have within minutes, and go on asking.
+const HUNTERS: usize = 20;
 
 pub fn soak(asked: &Soak) -> ExitCode {
     let runtime =
@@ -86,8 +88,8 @@ impl Soaking {
         for who in crew.world.buyers.iter().take(BUYERS).cloned() {
             people.spawn(people::regular(crew.clone(), who, seeded()));
         }
-        people.spawn(load::hunter(crew.clone(), crew.world.hunters.clone(), seeded()));
-        people.spawn(load::till(crew.clone(), seeded()));
+        people.spawn(load::hunter(crew.clone(), crew.world.hunters[..HUNTERS].to_vec(), seeded()));
+        people.spawn(people::till(crew.clone(), seeded()));
         let live = Arc::new(Mutex::new(format!("http://{}", self.stage.wires.live.address)));
         let watchers = Watcher::all(crew);
         for watcher in watchers.clone() {

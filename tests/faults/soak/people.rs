@@ -1,8 +1,11 @@
 //! Who comes during a soak? Buyers who give most of it back, so that there is always something to be had.
+//!
+//! What the server must remember for weeks (payments of a counter, issues of a coupon) comes slowly or ends soon: else its
+//! memory would have to grow, and nothing else could be seen in it.
 
 use std::sync::Arc;
 
-use onsale::clock::Entropy;
+use onsale::clock::{Clock, Entropy, SystemClock};
 use serde_json::json;
 
 use crate::load::Crew;
@@ -36,5 +39,17 @@ pub async fn regular(crew: Arc<Crew>, who: Person, dice: Entropy) {
             }
         }
         pause_between(&dice, 150, 500).await;
+    }
+}
+
+/// A quiet counter: about a payment a second.
+pub async fn till(crew: Arc<Crew>, dice: Entropy) {
+    while !crew.stopped() {
+        let (world, id) = (&crew.world, crew.fresh_key("payment"));
+        let body = json!({"payment_id": id, "amount": 100, "currency": "KRW", "method": "card",
+            "paid_at": SystemClock.wall().to_string()});
+        let path = format!("/v1/stores/{}/payments", world.store);
+        crew.insist(&world.till, "store-payment", &world.store, &path, &crew.fresh_key("till"), &body).await;
+        pause_between(&dice, 500, 1_500).await;
     }
 }
