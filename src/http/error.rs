@@ -86,6 +86,15 @@ impl Problem {
         }
     }
 
+    /// The command is done, but its answer cannot be made just now. Never "nothing was done": who asks again with the same
+    /// key is told what came of it.
+    #[must_use]
+    pub fn unanswered(why: impl Into<Self>) -> Self {
+        let code = why.into().code.name();
+        tracing::warn!(code, "a command is done, but could not be answered");
+        Self::from(Fault::UnknownOutcome)
+    }
+
     #[must_use]
     pub fn rate_limited(TooSoon { class, retry_after }: TooSoon) -> Self {
         let per = class.per().as_str();

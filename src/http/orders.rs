@@ -181,7 +181,7 @@ async fn placed(
 ) -> Result<Answer, Problem> {
     let view = match outcome.events.first() {
         Some(OrderEvent::Placed(placed)) => OrderView::placed(placed, outcome.at, outcome.position),
-        _ => at_version(hub, order_id, &outcome).await?,
+        _ => at_version(hub, order_id, &outcome).await.map_err(Problem::unanswered)?,
     };
     let view = with_checkout(view, processes);
     Ok(Answer::created(&format!("/v1/orders/{order_id}"), &view)?.replayed(outcome.replayed))
@@ -275,7 +275,7 @@ pub async fn cancel(
     let outcome = dispatch.execute::<Order>(stream, cancel, request).await?;
     let at_once = prefer.at_once() && !outcome.replayed;
     loop {
-        let order = hub.order(&id).await?.ok_or_else(Problem::not_found)?;
+        let order = hub.order(&id).await.map_err(Problem::unanswered)?.ok_or_else(Problem::not_found)?;
         let open = order.payments.iter().any(|one| one.kind == "refund" && one.status != "done");
         let over = !open || at_once || order.status == OrderStatus::Review;
         if over || !watch.told_within(patience.as_mut()).await {

@@ -88,7 +88,8 @@ pub async fn pay(
     let request = ask.request(&body, None);
     let outcome = dispatch.execute::<Order>(stream, Command::Pay(pay), request).await?;
     let Some(OrderEvent::Requested(requested)) = outcome.events.first() else {
-        let order = hub.order_at(&id, outcome.version).await?.ok_or_else(Problem::not_found)?;
+        let order = hub.order_at(&id, outcome.version).await.map_err(Problem::unanswered)?;
+        let order = order.ok_or_else(Problem::not_found)?;
         return Ok(Answer::ok(&with_checkout(order, &processes))?.replayed(outcome.replayed).done());
     };
     let attempt = requested.attempt;
@@ -96,7 +97,7 @@ pub async fn pay(
     // A new attempt has nothing to show yet.
     let mut look = outcome.replayed || at_once || watch.told_within(patience.as_mut()).await;
     loop {
-        let order = hub.order(&id).await?.ok_or_else(Problem::not_found)?;
+        let order = hub.order(&id).await.map_err(Problem::unanswered)?.ok_or_else(Problem::not_found)?;
         let tried = order.payments.iter().find(|one| one.kind == "payment" && one.attempt == attempt).cloned();
         let open = tried.as_ref().is_some_and(|one| one.status == "requested");
         if open && look && !at_once {
@@ -130,7 +131,7 @@ async fn first_answer(hub: &Hub, now: OrderView, outcome: &Outcome<OrderEvent>) 
         return Ok(now);
     }
     // Captured and completed follow the request, unless people had to look.
-    let then = hub.order_at(&now.order_id, Version(outcome.version.0 + 2)).await?;
+    let then = hub.order_at(&now.order_id, Version(outcome.version.0 + 2)).await.map_err(Problem::unanswered)?;
     Ok(then.filter(|then| then.status == OrderStatus::Completed).unwrap_or(now))
 }
 

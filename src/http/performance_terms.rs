@@ -152,12 +152,14 @@ pub async fn change(
     let request = ask.request(&body, None);
     let command = Command::Change(body.value.change()?);
     let outcome = dispatch.execute::<Performance>(StreamId::performance(&id), command, request).await?;
-    let (mut terms, _, _) = performances::load(&dispatch, &id).await?.ok_or_else(Problem::not_found)?;
+    let loaded = performances::load(&dispatch, &id).await.map_err(Problem::unanswered)?;
+    let (mut terms, _, _) = loaded.ok_or_else(Problem::not_found)?;
     // A repetition is told what it came to, whatever was changed since.
     if let Some(PerformanceEvent::Changed(changed)) = outcome.events.first() {
         Arc::make_mut(&mut terms).change(changed);
     }
-    let view = performances::view(&hub, &terms, outcome.at, Some(outcome.position)).await?;
+    let view =
+        performances::view(&hub, &terms, outcome.at, Some(outcome.position)).await.map_err(Problem::unanswered)?;
     Ok(Answer::ok(&view)?.replayed(outcome.replayed).done())
 }
 
@@ -177,7 +179,8 @@ pub async fn cancel(
     let outcome = dispatch.execute::<Performance>(StreamId::performance(&id), Command::Cancel, request).await?;
     // It is cancelled either way: orders that are not counted yet when the time is over are counted at the location.
     let _ = tokio::time::timeout(limits::READ_WAIT, reads.reached("orders", outcome.position)).await;
-    let by_status = orders::by_status(&*reads.of("orders")?, &id).await?;
+    let rows = reads.of("orders").map_err(Problem::unanswered)?;
+    let by_status = orders::by_status(&*rows, &id).await.map_err(Problem::unanswered)?;
     let location = format!("/v1/performances/{id}/cancellation");
     let body = Cancellation::of(id, &by_status, outcome.position);
     Ok(Answer::json(StatusCode::ACCEPTED, &body)?.at(&location).replayed(outcome.replayed).done())

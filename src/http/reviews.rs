@@ -69,6 +69,7 @@ pub async fn settle(
     let stream = StreamId::order(&id);
     let outcome = dispatch.execute::<Order>(stream.clone(), rule, request).await?;
     processes.nudge(&stream);
-    let order = hub.order_at(&id, outcome.version).await?.ok_or_else(Problem::not_found)?;
+    let order = hub.order_at(&id, outcome.version).await.map_err(Problem::unanswered)?;
+    let order = order.ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&with_checkout(order, &processes))?.replayed(outcome.replayed).done())
 }

@@ -148,7 +148,8 @@ pub async fn check_in(
     let command = Command::CheckIn { ticket_id: id.clone() };
     let request = ask.request(&body, None);
     let outcome = dispatch.execute::<Order>(StreamId::order(&order), command, request).await?;
-    let view = hub.order_at(&order, outcome.version).await?.ok_or_else(Problem::not_found)?;
+    let view = hub.order_at(&order, outcome.version).await.map_err(Problem::unanswered)?;
+    let view = view.ok_or_else(Problem::not_found)?;
     let ticket = Ticket::of(&view, &id, &codes).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&ticket)?.replayed(outcome.replayed).done())
 }

@@ -2,5 +2,6 @@
 //! Each test binary uses its part of it.
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
+pub mod cluster;
 pub mod postgres;
 pub mod proxy;

@@ -4,12 +4,10 @@
 //! cannot edit history. Who damages a log on purpose asks for its owner. A started server is stopped by a watcher when this
 //! process ends, however it ends.
 
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use onsale::clock::{Clock, SystemClock};
 use onsale::journal::open::{Migration, ServerRole, Target, migrate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
@@ -34,6 +32,10 @@ pub struct Database {
 }
 
 impl Database {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub async fn drop_it(self) {
         sql(&self.admin, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
@@ -51,6 +53,11 @@ pub async fn database() -> Database {
 /// A database without a schema.
 pub async fn empty_database() -> Database {
     new_database(server().await, "").await
+}
+
+/// A database without a schema, on a server of the caller's own.
+pub async fn empty_database_on(admin: &str) -> Database {
+    new_database(admin.to_owned(), "").await
 }
 
 async fn new_database(admin: String, like: &str) -> Database {
@@ -88,6 +95,14 @@ pub async fn sql(url: &str, text: &str) {
     conn.close().await.expect("the connection closes");
 }
 
+/// One number out of the database; `None` when it does not answer.
+pub async fn number(url: &str, query: &str) -> Option<i64> {
+    let mut conn = PgConnection::connect(url).await.ok()?;
+    let number = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut conn).await.ok()?;
+    conn.close().await.ok()?;
+    Some(number)
+}
+
 /// The address with another role in it.
 pub fn with_user(url: &str, user: &str, password: &str) -> String {
     let (scheme, rest) = url.split_once("://").expect("an address has a scheme");
@@ -104,59 +119,12 @@ fn with_database(url: &str, name: &str) -> String {
 }
 
 /// Starts a server of our own with extra settings such as `fsync=off`; its superuser URL.
-#[allow(clippy::zombie_processes, reason = "the watcher ends it when this process is gone")]
 pub fn start(settings: &[&str]) -> String {
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let dir = std::env::temp_dir().join(format!("onsale-pg-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&dir).expect("a directory for the test server");
-    let user = server_user();
-    if let Some((uid, gid)) = user {
-        std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).expect("root may give a directory away");
-    }
-    let bin = binaries();
-    let data = dir.join("data");
-    let as_server = |program: &str| {
-        let mut command = Command::new(bin.join(program));
-        command.current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-        if let Some((uid, gid)) = user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    };
-    let mut init = as_server("initdb");
-    let made = init.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]).arg(&data);
-    assert!(made.status().expect("initdb runs").success(), "initdb failed");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut server = as_server("postgres");
-    server.arg("-D").arg(&data).arg("-k").arg(&dir).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-    server.args(["-c", "max_connections=200", "-c", "shared_buffers=64MB"]);
-    for setting in settings {
-        server.args(["-c", setting]);
-    }
-    let child = server.spawn().expect("postgres starts");
-    watch(child.id(), &dir);
-    let ready = || as_server("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", "1"]).status();
-    let begun = SystemClock.elapsed();
-    while !ready().expect("pg_isready runs").success() {
-        assert!((SystemClock.elapsed() - begun).as_secs() < 30, "the test server does not come up");
-        std::thread::yield_now();
-    }
-    format!("postgres://postgres@127.0.0.1:{port}/postgres")
-}
-
-/// Stops the server and removes its files once this process is gone: it holds the other end of the watcher's input.
-#[allow(clippy::zombie_processes, reason = "it outlives this process on purpose")]
-fn watch(pid: u32, dir: &Path) {
-    let script = "cat >/dev/null; kill -QUIT \"$1\" 2>/dev/null; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
-    let mut watcher = Command::new("sh");
-    watcher.args(["-c", script, "watch", &pid.to_string()]).arg(dir).process_group(0);
-    let mut child = watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sh runs");
-    // Kept open for ever, which is: until this process ends.
-    std::mem::forget(child.stdin.take());
+    super::cluster::Cluster::new(settings).url()
 }
 
 /// Root may not run Postgres: its own user does.
-fn server_user() -> Option<(u32, u32)> {
+pub fn server_user() -> Option<(u32, u32)> {
     if !rustix::process::getuid().is_root() {
         return None;
     }
@@ -173,7 +141,7 @@ pub fn dump(url: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
     found

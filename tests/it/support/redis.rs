@@ -50,6 +50,15 @@ impl Redis {
         until("Redis", || self.said("PING"), |said| said.as_deref() == Some("PONG")).await;
     }
 
+    /// Thaws it, or starts it, whatever it takes.
+    pub async fn ensure(&mut self) {
+        if self.child.is_some() {
+            self.thaw();
+        } else {
+            self.again().await;
+        }
+    }
+
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("it ran");
