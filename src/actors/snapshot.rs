@@ -24,7 +24,9 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
     let running = Arc::new(());
     let mark = Arc::downgrade(&running);
     node.tasks.clone().spawn(async move {
-        if let Err(fault) = keep::<A>(&node.journal, &node.follow, (partition, &stream), entries, node.shortening()).await {
+        if let Err(fault) =
+            keep::<A>(&node.journal, &node.follow, (partition, &stream), entries, node.shortening()).await
+        {
             tracing::warn!(%fault, %stream, "no snapshot was taken");
         }
         drop(running);

@@ -99,7 +99,7 @@ pub async fn insist<A: Aggregate>(
 }
 
 /// As [`insist`], for what was answered before.
-async fn ask_again<A: Aggregate>(
+pub async fn ask_again<A: Aggregate>(
     world: &World,
     stream: &StreamId,
     command: A::Command,
@@ -254,8 +254,7 @@ impl Member {
     async fn place_again(&self, wish: &Wish, placed: &Outcome<OrderEvent>) {
         let request = request(wish.command, &self.by);
         match ask_again::<order::Order>(&self.world, &wish.stream, wish.command(), request).await {
-            Ok(again)
-                if again.replayed && (again.position, again.version) == (placed.position, placed.version) => {}
+            Ok(again) if again.replayed && (again.position, again.version) == (placed.position, placed.version) => {}
             other => self.world.violated(format!("C2: a repetition was answered {other:?} after {placed:?}")),
         }
     }

@@ -36,9 +36,21 @@ enum Way {
     Dead,
 }
 
+/// What befalls a node in the middle of its next append, where it hurts most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// Stopped when it is about to be sent.
+    Freeze,
+    /// Killed while it is under way.
+    Kill,
+    /// Killed when it is written, and nobody has heard so.
+    KillAfter,
+}
+
 #[derive(Debug, Default)]
 pub struct Gate {
     way: Mutex<Way>,
+    trap: Mutex<Option<Trap>>,
     // Wakes in the order of the waiting: a run must repeat.
     changed: Notify,
 }
@@ -63,6 +75,26 @@ impl Gate {
 
     pub fn kill(&self) {
         self.turn(Way::Dead);
+    }
+
+    /// Lays a trap, and waits a while for it to snap. False: nothing was appended meanwhile.
+    pub async fn trapped(&self, trap: Trap) -> bool {
+        *self.trap.lock() = Some(trap);
+        let snapped = async {
+            while self.is_open() {
+                let changed = self.changed.notified();
+                if self.is_open() {
+                    changed.await;
+                }
+            }
+        };
+        let snapped = tokio::time::timeout(Duration::from_secs(2), snapped).await.is_ok();
+        *self.trap.lock() = None;
+        snapped
+    }
+
+    fn snap(&self, trap: Trap) -> bool {
+        self.trap.lock().take_if(|laid| *laid == trap).is_some()
     }
 
     pub fn is_open(&self) -> bool {
@@ -204,6 +236,14 @@ impl Journal for Door {
 
     async fn append(&self, batches: &[PartitionBatch]) -> Result<Vec<Verdict>, AppendError> {
         self.gate.pass().await;
+        if self.gate.snap(Trap::Freeze) {
+            self.tally.count("frozen in an append");
+            self.gate.freeze();
+            self.gate.pass().await;
+        }
+        if self.gate.snap(Trap::Kill) {
+            self.gate.kill();
+        }
         let answer = tokio::select! {
             biased;
             () = self.gate.dead() => {
@@ -212,6 +252,10 @@ impl Journal for Door {
             }
             answer = self.log.append(batches) => answer,
         };
+        if self.gate.snap(Trap::KillAfter) {
+            self.tally.count("killed before it heard of its append");
+            self.gate.kill();
+        }
         self.gate.pass().await;
         if answer.as_ref().is_ok_and(|verdicts| verdicts.contains(&Verdict::Fenced)) {
             self.tally.count("append fenced");

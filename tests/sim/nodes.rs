@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::door::{Door, Gate};
+use crate::door::{Door, Gate, Trap};
 use crate::follower::Rumours;
 use crate::plan::Plan;
 use crate::psp::{Line, Provider};
@@ -165,7 +165,8 @@ impl Fleet {
         });
         // Watchers wake in no certain order: they have a door to the log of their own, whose troubles do not move the node's.
         let aside = Arc::new(Trouble::new(&Plan { seed: seed ^ 0x77, ..plan.clone() }, tally.clone()));
-        let watched = Door { gate: gate.clone(), ..Door::new(log.clone().with_mischief(aside), seed, plan, tally.clone()) };
+        let watched =
+            Door { gate: gate.clone(), ..Door::new(log.clone().with_mischief(aside), seed, plan, tally.clone()) };
         let hub = watchers::hub(Arc::new(watched), engine.follow(), clock, seed);
         rumours.follow(engine.follow(), gate.clone());
         let (dispatch, lost) = (engine.dispatch(), engine.lost());
@@ -219,6 +220,11 @@ impl Fleet {
         match entropy.below(8) {
             0..=3 => {
                 tally.count("node killed");
+                match entropy.below(3) {
+                    0 => _ = node.gate.trapped(Trap::Kill).await,
+                    1 => _ = node.gate.trapped(Trap::KillAfter).await,
+                    _ => {}
+                }
                 node.kill();
                 if entropy.below(2) == 0 {
                     // Its connection is gone, and with it the lease.
@@ -229,7 +235,9 @@ impl Fleet {
             }
             4 | 5 => {
                 tally.count("node frozen");
-                node.gate.freeze();
+                if entropy.below(3) == 0 || !node.gate.trapped(Trap::Freeze).await {
+                    node.gate.freeze();
+                }
                 let (sleeper, time) = (node.gate.clone(), Duration::from_millis(500 + entropy.below(8_000)));
                 tokio::spawn(async move {
                     pass(time).await;

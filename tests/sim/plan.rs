@@ -181,7 +181,8 @@ fn a_plan_is_read_as_it_is_written() {
     assert_eq!((plan.buyers, plan.crash, plan.panics, plan.log), (3, false, false, true));
     assert_eq!(Plan::of(7).with(&plan.to_string()).unwrap(), plan);
     assert_eq!(Plan::of(7).to_string(), "");
-    for (wrong, message) in [("nonsense=1", "no such"), ("buyers=x", "number"), ("crash=1", "on or off"), ("x", "name")] {
+    for (wrong, message) in [("nonsense=1", "no such"), ("buyers=x", "number"), ("crash=1", "on or off"), ("x", "name")]
+    {
         assert!(Plan::of(7).with(wrong).unwrap_err().contains(message), "{wrong}");
     }
 }

@@ -13,9 +13,7 @@ use onsale::audit::psp::Booked;
 use onsale::clock::{Clock, Entropy};
 use onsale::gateways::payments::simulator::DirectPayments;
 use onsale::gateways::payments::simulator::script::Script;
-use onsale::gateways::payments::{
-    Confirm, Confirmation, Lookup, Payments, Refund, Refunding, Standing, Unknown,
-};
+use onsale::gateways::payments::{Confirm, Confirmation, Lookup, Payments, Refund, Refunding, Standing, Unknown};
 use onsale::ids::{OrderId, PaymentKey};
 use onsale::money::Currency;
 use parking_lot::Mutex;
@@ -139,13 +137,20 @@ impl Provider {
     }
 }
 
-/// What the provider does wrong: dice by payment and call, so that a run repeats.
+/// What the provider does wrong: dice by payment and call, so that a run repeats. Of some payments nothing can be found out
+/// before all is well again: those come before people.
 fn script(plan: &Plan) -> Script {
     if !plan.psp {
         return Script::default();
     }
     let text = format!(
-        "[random]\nseed = {}\nms = 1500\n\
+        "[[rule]]\nkey = \"pk_0*\"\nfault = \"done-silence\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_0*\"\non = \"query\"\nfault = \"error\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_1*\"\nfault = \"error\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_1*\"\non = \"query\"\nfault = \"reset\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_2*\"\non = \"cancel\"\nfault = \"done-error\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_2*\"\non = \"query\"\nfault = \"error\"\ntimes = 1000\n\
+         [random]\nseed = {}\nms = 1500\n\
          confirm = {{ decline = 0.12, delay = 0.05, silence = 0.03, done-silence = 0.05, reset = 0.03, done-reset = 0.06, \
          error = 0.04, done-error = 0.04, rate-limit = 0.02, late = 0.04, wrong-amount = 0.02, wrong-order = 0.02, \
          wrong-key = 0.01, wrong-currency = 0.01, malformed = 0.02, oversized = 0.01, redirect = 0.01 }}\n\

@@ -84,7 +84,9 @@ async fn simulate(plan: &Plan) -> Report {
     let mut violations = judge::all(&world).await;
     violations.extend(judge::watchers(&world, watching).await);
     let records = world.journal.dump();
-    let line = |r: &Record| format!("{} {}:{} {} {} {} {}", r.at, r.partition, r.position, r.stream, r.kind, r.node, r.event_id);
+    let line = |r: &Record| {
+        format!("{} {}:{} {} {} {} {}", r.at, r.partition, r.position, r.stream, r.kind, r.node, r.event_id)
+    };
     Report {
         log_hash: judge::hash(&records),
         records: records.len(),

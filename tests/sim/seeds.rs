@@ -75,6 +75,8 @@ const INTERESTING: &[&str] = &[
     "takeover",
     "woken node stepped down",
     "append fenced",
+    "frozen in an append",
+    "killed before it heard of its append",
     "orphaned append landed",
     "orphaned append fenced",
     "node died under a request",
@@ -156,5 +158,9 @@ fn fail(plan: &Plan, violations: &[String]) -> ! {
     // Another kind of failure would be another story.
     let shrunk = plan.shrunk(SHRINKING, |plan| !kinds(&run(plan).violations).is_disjoint(&wanted));
     let left = run(&shrunk).violations;
-    panic!("seed {} broke the promise:\n{violations:#?}\nthe smallest such run: {left:#?}\nrepeat it: {}", plan.seed, shrunk.command());
+    panic!(
+        "seed {} broke the promise:\n{violations:#?}\nthe smallest such run: {left:#?}\nrepeat it: {}",
+        plan.seed,
+        shrunk.command()
+    );
 }

@@ -11,7 +11,7 @@ use onsale::money::{Amount, Currency};
 use onsale::timestamp::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::buyers::{insist, request};
+use crate::buyers::{ask_again, insist, request};
 use crate::nodes::PATIENCE;
 use crate::simulated::pass_millis;
 use crate::world::World;
@@ -35,7 +35,8 @@ pub async fn seller(world: Arc<World>) {
     if world.plan.call_off {
         pass_millis(entropy.below(8_000)).await;
         let request = request(entropy.hash16(), &by);
-        let cancelled = insist::<performance::Performance>(&world, &stream, performance::Command::Cancel, request).await;
+        let cancelled =
+            insist::<performance::Performance>(&world, &stream, performance::Command::Cancel, request).await;
         match cancelled {
             Ok(_) => world.tally.count("performance called off"),
             Err(refusal) => world.violated(format!("a performance was not called off: {refusal}")),
@@ -59,11 +60,14 @@ pub async fn counter(world: Arc<World>) {
             paid_at: Timestamp(world.start.0 + 500),
             terminal_id: None,
         });
-        for _ in 0..=entropy.below(2) {
-            let again = request(entropy.hash16(), &by);
-            if let Err(refusal) = insist::<store::Store>(&world, &stream, record.clone(), again).await {
-                world.violated(format!("a payment was refused: {refusal}"));
-            }
+        let mut recorded =
+            insist::<store::Store>(&world, &stream, record.clone(), request(entropy.hash16(), &by)).await;
+        if entropy.below(2) == 0 {
+            // Another request, the same payment.
+            recorded = ask_again::<store::Store>(&world, &stream, record, request(entropy.hash16(), &by)).await;
+        }
+        if let Err(refusal) = recorded {
+            world.violated(format!("a payment was refused: {refusal}"));
         }
         if entropy.below(3) == 0 {
             let amount = Amount::new(1 + entropy.below(1_200));
@@ -90,7 +94,11 @@ pub async fn operator(world: Arc<World>) {
             }
             let review = |state: &order::State| {
                 let last = state.attempts.last().map(|attempt| attempt.payment_key.clone());
-                (state.review.clone(), last, state.refunds.last().map(|refund| (refund.refund_id.clone(), refund.amount)))
+                (
+                    state.review.clone(),
+                    last,
+                    state.refunds.last().map(|refund| (refund.refund_id.clone(), refund.amount)),
+                )
             };
             let Some(read) = world.read::<order::Order, _>(&stream, review).await else { continue };
             let (Some(about), Some(key), refund) = read.value else { continue };
@@ -107,12 +115,7 @@ pub async fn operator(world: Arc<World>) {
 }
 
 /// What the provider's books say now.
-fn found_out(
-    world: &World,
-    about: &ReviewOf,
-    key: &onsale::ids::PaymentKey,
-    refund: Option<Amount>,
-) -> Option<Ruling> {
+fn found_out(world: &World, about: &ReviewOf, key: &onsale::ids::PaymentKey, refund: Option<Amount>) -> Option<Ruling> {
     let row = world.provider.booked().into_iter().find(|row| row.key == *key);
     let (captured, cancelled) = row.map_or((0, 0), |row| (row.captured, row.cancelled));
     match about {

@@ -250,10 +250,8 @@ impl Diary {
         }
         let end = expected.keys().next_back().copied().unwrap_or(0);
         if last.map_or(0, |last| last.position.0) != end {
-            violations.push(format!(
-                "C4: watcher {} of {:?} ended at {last:?}, the log at {end}",
-                self.number, self.topic
-            ));
+            violations
+                .push(format!("C4: watcher {} of {:?} ended at {last:?}, the log at {end}", self.number, self.topic));
         }
         violations
     }

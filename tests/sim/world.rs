@@ -220,7 +220,9 @@ impl World {
     async fn seen<R>(&self, stream: &StreamId, before: Before, read: &Snapshotted<R>, whose: &str) {
         if read.version < before.version {
             let version = read.version.0;
-            self.violated(format!("stale: {whose} showed version {version} of {stream} when {before:?} had been answered"));
+            self.violated(format!(
+                "stale: {whose} showed version {version} of {stream} when {before:?} had been answered"
+            ));
         }
         if let Some(position) = read.position {
             self.assert_durable(position, "a read").await;

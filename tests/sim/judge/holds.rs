@@ -39,10 +39,15 @@ pub fn holds(world: &World, records: &[Record]) -> Vec<String> {
                 }
                 open.insert(order, Open { until: placed.hold_until, free_since: Some(record.at), review: false });
             }
-            OrderEvent::Requested(_) => open.entry(order).and_modify(|open| open.free_since = None).or_insert_with(|| {
-                violations.push(format!("I2 at {here}: an order that has ended asks for money"));
-                Open { until: record.at, free_since: None, review: false }
-            }).review = false,
+            OrderEvent::Requested(_) => {
+                open.entry(order)
+                    .and_modify(|open| open.free_since = None)
+                    .or_insert_with(|| {
+                        violations.push(format!("I2 at {here}: an order that has ended asks for money"));
+                        Open { until: record.at, free_since: None, review: false }
+                    })
+                    .review = false
+            }
             OrderEvent::Declined(_) => {
                 if let Some(open) = open.get_mut(&order) {
                     (open.free_since, open.review) = (Some(record.at), false);
