@@ -57,11 +57,11 @@ impl Provider {
         *self.deliver.lock() = Some(Box::new(deliver));
     }
 
-    /// From now on all goes well, and every payment is told of once more, as the real one repeats its news.
+    /// From now on all goes well, and every payment is told of again, as the real one repeats its news.
     pub fn heal(&self) {
         self.calm.store(true, Ordering::SeqCst);
-        for row in self.booked() {
-            self.news(&row.order, &row.key);
+        for _ in 0..3 {
+            self.booked().iter().for_each(|row| self.news(&row.order, &row.key));
         }
     }
 
@@ -148,6 +148,7 @@ fn script(plan: &Plan) -> Script {
          [[rule]]\nkey = \"pk_0*\"\non = \"query\"\nfault = \"error\"\ntimes = 1000\n\
          [[rule]]\nkey = \"pk_1*\"\nfault = \"error\"\ntimes = 1000\n\
          [[rule]]\nkey = \"pk_1*\"\non = \"query\"\nfault = \"reset\"\ntimes = 1000\n\
+         [[rule]]\nkey = \"pk_3*\"\nfault = \"late\"\nlooks = 9\ntimes = 1000\n\
          [[rule]]\nkey = \"pk_2*\"\non = \"cancel\"\nfault = \"done-error\"\ntimes = 1000\n\
          [[rule]]\nkey = \"pk_2*\"\non = \"query\"\nfault = \"error\"\ntimes = 1000\n\
          [random]\nseed = {}\nms = 1500\n\
