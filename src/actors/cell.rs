@@ -138,8 +138,8 @@ impl<A: Aggregate> Cell<A> {
         self.deadline.is_some_and(|due| due <= at)
     }
 
-    pub fn wants_snapshot(&self) -> bool {
-        self.tail > limits::SNAPSHOT_TAIL && self.saving.strong_count() == 0
+    pub fn wants_snapshot(&self, tail: u64) -> bool {
+        self.tail > tail && self.saving.strong_count() == 0
     }
 
     /// The state as a snapshot, if it is not too large to be one.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use engine::{Engine, Setup};
-pub use node::{Moment, Sabotage};
+pub use node::{Moment, Sabotage, Shortening};
 pub use tally::Refusals;
 
 use crate::domain::{Authority, Refusal};

@@ -15,11 +15,32 @@ use crate::ids::{NodeId, Partition, Position, StreamId};
 use crate::journal::follow::Follow;
 use crate::journal::lane::{Guilty, Reports, Timers};
 use crate::journal::{PartitionState, SharedJournal};
+use crate::limits;
 
 /// Breaks things at the worst moments; simulations bring one, a server has none.
 pub trait Sabotage: Send + Sync + 'static {
     /// Called where a rule is at work. Whatever a bug in a rule could do may happen here: it may panic.
     fn strike(&self, moment: Moment);
+
+    /// How soon streams are shortened; what a server does after thousands of events a short run must do after a few.
+    fn shortening(&self) -> Shortening {
+        Shortening::default()
+    }
+}
+
+/// After how many events a stream is shortened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortening {
+    /// Since the last segment, for the next one.
+    pub tail: u64,
+    /// Since the last whole snapshot, for the next one.
+    pub whole: u64,
+}
+
+impl Default for Shortening {
+    fn default() -> Self {
+        Self { tail: limits::SNAPSHOT_TAIL, whole: limits::SNAPSHOT_WHOLE }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +87,10 @@ impl Node {
         if let Some(sabotage) = &self.sabotage {
             sabotage.strike(moment);
         }
+    }
+
+    pub fn shortening(&self) -> Shortening {
+        self.sabotage.as_ref().map_or_else(Shortening::default, |sabotage| sabotage.shortening())
     }
 
     /// The partition of a stream that a client named; one that cannot be anywhere does not exist.

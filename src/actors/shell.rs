@@ -136,7 +136,7 @@ impl<A: Aggregate> Shell<A> {
     }
 
     fn snapshot_if_due(&self, cell: &mut Cell<A>, partition: Partition) {
-        if cell.wants_snapshot() {
+        if cell.wants_snapshot(self.node.shortening().tail) {
             cell.tail = 0;
             let entries = A::entries(&cell.state) as u64;
             cell.saving = super::snapshot::spawn::<A>(&self.node, partition, cell.stream.clone(), entries);

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 
 use super::cell::Cell;
-use super::node::Node;
+use super::node::{Node, Shortening};
 use super::piece;
 use crate::domain::Aggregate;
 use crate::events::Record;
@@ -24,7 +24,9 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
     let running = Arc::new(());
     let mark = Arc::downgrade(&running);
     node.tasks.clone().spawn(async move {
-        if let Err(fault) = keep::<A>(&node.journal, &node.follow, partition, &stream, entries).await {
+        if let Err(fault) =
+            keep::<A>(&node.journal, &node.follow, (partition, &stream), entries, node.shortening()).await
+        {
             tracing::warn!(%fault, %stream, "no snapshot was taken");
         }
         drop(running);
@@ -35,13 +37,13 @@ pub fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, stream: Strea
 async fn keep<A: Aggregate>(
     journal: &SharedJournal,
     follow: &Follow,
-    partition: Partition,
-    stream: &StreamId,
+    (partition, stream): (Partition, &StreamId),
     entries: u64,
+    shortening: Shortening,
 ) -> Result<(), Fault> {
     let reach = journal.reach(stream, A::SNAPSHOT_VERSION).await?;
-    let end = keep_segments::<A>(journal, follow, partition, stream, reach.end).await?;
-    if A::GROWS || !whole_is_due(reach, end, entries) {
+    let end = keep_segments::<A>(journal, follow, (partition, stream), reach.end, shortening.tail).await?;
+    if A::GROWS || !whole_is_due(reach, end, shortening.whole.max(entries)) {
         return Ok(());
     }
     let loaded = journal.load(std::slice::from_ref(stream)).await?.pop().unwrap_or_default();
@@ -56,14 +58,14 @@ async fn keep<A: Aggregate>(
 async fn keep_segments<A: Aggregate>(
     journal: &SharedJournal,
     follow: &Follow,
-    partition: Partition,
-    stream: &StreamId,
+    (partition, stream): (Partition, &StreamId),
     mut end: Version,
+    tail: u64,
 ) -> Result<Version, Fault> {
     loop {
         let records = committed(journal, follow, partition, stream, end).await?;
         // Many short segments would cost more than the records they stand for.
-        if (records.len() as u64) < limits::SNAPSHOT_TAIL / 2 {
+        if (records.len() as u64) < tail / 2 {
             return Ok(end);
         }
         let Some(segment) = piece::make::<A>(stream, end, &records)? else { return Ok(end) };
@@ -93,8 +95,7 @@ async fn committed(
 }
 
 /// Once for every so many events: one that is too large to be kept is not tried again with every segment.
-fn whole_is_due(before: Reach, end: Version, entries: u64) -> bool {
-    let every = limits::SNAPSHOT_WHOLE.max(entries);
+fn whole_is_due(before: Reach, end: Version, every: u64) -> bool {
     let times = |version: Version| version.0.saturating_sub(before.whole.0) / every;
     times(end) > times(before.end)
 }

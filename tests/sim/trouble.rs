@@ -5,30 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use onsale::actors::{Moment, Sabotage};
+use onsale::actors::{Moment, Sabotage, Shortening};
 use onsale::clock::Entropy;
 use onsale::journal::memory::{Fate, Hiccup, Mischief};
 
+use crate::plan::Plan;
 use crate::world::Tally;
 
 /// How often things go wrong, out of a thousand.
-#[derive(Clone, Copy, Debug)]
-pub struct Odds {
-    pub reject: u64,
-    pub unknown: u64,
-    pub slow_load: u64,
-    pub panic: u64,
-    pub heartbeat: u64,
+#[derive(Clone, Copy, Debug, Default)]
+struct Odds {
+    reject: u64,
+    unknown: u64,
+    slow_load: u64,
+    panic: u64,
+    heartbeat: u64,
 }
 
 impl Odds {
-    /// Every fourth run is a quiet one, every other fourth a stormy one.
-    pub fn of(seed: u64) -> Self {
-        match seed % 4 {
-            0 => Self { reject: 0, unknown: 0, slow_load: 50, panic: 0, heartbeat: 0 },
-            1 | 2 => Self { reject: 10, unknown: 20, slow_load: 100, panic: 5, heartbeat: 20 },
+    /// Every fourth run is a quiet one, every other fourth a stormy one; what the plan leaves out never happens.
+    fn of(plan: &Plan) -> Self {
+        let drawn = match plan.seed % 4 {
+            0 | 1 => Self { reject: 10, unknown: 20, slow_load: 100, panic: 5, heartbeat: 20 },
+            2 => Self { reject: 5, unknown: 10, slow_load: 50, panic: 2, heartbeat: 10 },
             _ => Self { reject: 40, unknown: 80, slow_load: 200, panic: 20, heartbeat: 100 },
-        }
+        };
+        let panic = if plan.panics { drawn.panic } else { 0 };
+        if plan.log { Self { panic, ..drawn } } else { Self { panic, slow_load: 50, ..Self::default() } }
     }
 }
 
@@ -40,9 +43,9 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    pub fn new(seed: u64, tally: Arc<Tally>) -> Self {
-        let entropy = Entropy::seeded(seed ^ 0x7072_6f62_6c65_6d73);
-        Self { odds: Odds::of(seed), entropy, tally, calm: AtomicBool::new(true) }
+    pub fn new(plan: &Plan, tally: Arc<Tally>) -> Self {
+        let entropy = Entropy::seeded(plan.seed ^ 0x7072_6f62_6c65_6d73);
+        Self { odds: Odds::of(plan), entropy, tally, calm: AtomicBool::new(true) }
     }
 
     /// From now on things go wrong.
@@ -123,6 +126,11 @@ impl Sabotage for Trouble {
             });
             panic::panic_any(SABOTAGE);
         }
+    }
+
+    /// Soon enough that every run has some of both.
+    fn shortening(&self) -> Shortening {
+        Shortening { tail: 6, whole: 20 }
     }
 }
 

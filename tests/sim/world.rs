@@ -1,64 +1,37 @@
-//! What is a run? Builds the node, opens the sale, lets the clients loose, heals everything, and judges.
+//! What do all who take part in a run share? The nodes, what was promised to whom, and what was counted.
+//!
+//! Answers are judged here at the very moment at which they are given: durable, and not older than what had been
+//! answered before they were asked for. What needs the whole log is judged at the end (`judge/`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use onsale::actors::{Dispatch, Engine, Outcome, Request, Setup};
-use onsale::clock::{Clock, Entropy, SimulatedClock};
-use onsale::domain::{coupon, performance, store};
-use onsale::events::coupon::Discount;
-use onsale::events::performance::GradePrice;
-use onsale::events::venue::{Row, RowSeats, Section};
+use onsale::actors::{CommandError, Outcome, Request, Snapshotted};
+use onsale::clock::{Clock, Entropy};
+use onsale::domain::Aggregate;
+use onsale::fault::Fault;
 use onsale::ids::{
-    AccountId, CouponId, Hash16, LogPosition, NodeId, Partition, PerformanceId, SeatId, ShowId, StoreId, StreamId,
-    VenueId,
+    AccountId, CouponId, LogPosition, OrderId, Partition, PerformanceId, Position, SeatId, StoreId, StreamId, Version,
 };
+use onsale::journal::Journal;
 use onsale::journal::memory::MemoryJournal;
-use onsale::journal::{Journal, SharedJournal};
-use onsale::live::Hub;
-use onsale::money::{Amount, Currency};
 use onsale::timestamp::Timestamp;
 use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
 
-use crate::buyers::{self, Told, insist, request};
-use crate::judge;
-use crate::trouble::Trouble;
-use crate::watchers;
+use crate::buyers::Told;
+use crate::follower::Follower;
+use crate::nodes::{Fleet, Node};
+use crate::plan::Plan;
+use crate::psp::Provider;
 
-/// What many seeds together must have reached for the run to count.
-pub const INTERESTING: &[&str] = &[
-    "append rejected",
-    "unknown: was written",
-    "unknown: was not written",
-    "unknown: would be written later",
-    "settling failed at first",
-    "slow load",
-    "panic while deciding",
-    "panic while evolving",
-    "everybody asked to leave",
-    "order placed",
-    "order cancelled",
-    "order expired",
-    "too late to cancel",
-    "seats refused",
-    "twins answered alike",
-    "answer repeated after a fault",
-    "two orders of one member at once",
-    "member at the limit",
-    "limit moved",
-    "too many live orders",
-    "too many unpaid holds",
-    "coupon issued",
-    "coupon sold out",
-    "payment cancelled in part",
-    "watcher resumed",
-    "frame seen",
-];
+/// How long a client waits for an answer.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+pub struct Tally(pub Mutex<BTreeMap<&'static str, u64>>);
 
 impl Tally {
     pub fn count(&self, state: &'static str) {
@@ -67,12 +40,13 @@ impl Tally {
 }
 
 pub struct World {
-    pub seed: u64,
+    pub plan: Plan,
     pub start: Timestamp,
-    pub dispatch: Dispatch,
-    pub hub: Hub,
-    pub journal: Arc<MemoryJournal>,
-    pub watched: Arc<MemoryJournal>,
+    pub clock: Arc<dyn Clock>,
+    pub fleet: Arc<Fleet>,
+    pub follower: Follower,
+    pub provider: Arc<Provider>,
+    pub journal: MemoryJournal,
     pub performance: PerformanceId,
     pub partition: Partition,
     pub seats: Vec<SeatId>,
@@ -81,7 +55,15 @@ pub struct World {
     pub store: StoreId,
     pub tally: Arc<Tally>,
     pub told: Mutex<Vec<Told>>,
-    /// The node has stopped.
+    /// Orders that some buyer was promised.
+    pub orders: Mutex<Vec<OrderId>>,
+    pub known: Known,
+    pub violations: Mutex<Vec<String>>,
+    /// Copies of requests that are still under way.
+    pub ghosts: TaskTracker,
+    /// Dice of the network between clients and nodes.
+    pub network: Entropy,
+    /// The nodes have stopped.
     pub over: AtomicBool,
 }
 
@@ -95,7 +77,7 @@ pub struct Granted {
 
 impl Granted {
     /// Every third run counts nobody.
-    fn of(seed: u64) -> Self {
+    pub fn of(seed: u64) -> Self {
         match seed % 3 {
             0 => Self::default(),
             1 => Self { seats: Some(3), live_orders: None, unpaid_holds: None },
@@ -108,196 +90,147 @@ impl Granted {
     }
 }
 
-/// What came out of a run.
-#[derive(Debug)]
-pub struct Report {
-    pub log_hash: String,
-    pub records: usize,
-    pub reached: BTreeMap<&'static str, u64>,
-    pub violations: Vec<String>,
-    /// The log, a line an event, to see where two runs part.
-    pub log: Vec<String>,
+/// What has been answered by now: whoever asks from now on must see at least that.
+#[derive(Default)]
+pub struct Known {
+    streams: Mutex<BTreeMap<StreamId, Version>>,
+    partitions: Mutex<BTreeMap<Partition, Position>>,
 }
 
-impl Report {
-    pub fn assert_sound(&self, seed: u64) {
-        assert!(
-            self.violations.is_empty(),
-            "seed {seed} broke the promise:\n{:#?}\nrepeat it: ONSALE_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture",
-            self.violations
-        );
+/// What was known when something was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    version: Version,
+    position: Position,
+}
+
+impl Known {
+    fn before(&self, stream: &StreamId, partition: Partition) -> Before {
+        Before {
+            version: self.streams.lock().get(stream).copied().unwrap_or_default(),
+            position: self.partitions.lock().get(&partition).copied().unwrap_or_default(),
+        }
+    }
+
+    fn learn(&self, stream: &StreamId, version: Version, position: LogPosition) {
+        let mut streams = self.streams.lock();
+        let known = streams.entry(stream.clone()).or_default();
+        *known = version.max(*known);
+        let mut partitions = self.partitions.lock();
+        let known = partitions.entry(position.partition).or_default();
+        *known = position.position.max(*known);
     }
 }
 
 impl World {
-    /// Notes what a client was told, and checks at that very moment that it is durable.
-    pub async fn note<E>(&self, request: &Request, outcome: &Outcome<E>) {
-        self.assert_durable(outcome.position, "an answer").await;
-        let appended = !outcome.events.is_empty() && !outcome.replayed;
-        let told = Told { command: request.command, position: outcome.position, appended };
-        self.told.lock().push(told);
+    pub fn before(&self, stream: &StreamId) -> Before {
+        let partition = stream.partition(self.journal.partitions()).expect("a stream of this log");
+        self.known.before(stream, partition)
     }
 
-    pub async fn assert_watched(&self, shown: LogPosition) {
-        let heads = self.watched.heads().await.unwrap();
-        let head = heads[usize::from(shown.partition.0)];
-        assert!(shown.position <= head, "a frame showed {shown} while the log ends at {head}");
+    pub fn violated(&self, violation: String) {
+        self.violations.lock().push(violation);
+    }
+
+    /// Notes what a client was told, and judges it at that very moment. `first`: the client had not heard of it before.
+    pub async fn note<E>(&self, stream: &StreamId, request: &Request, outcome: &Outcome<E>, first: Option<Before>) {
+        self.assert_durable(outcome.position, "an answer").await;
+        let fresh = !outcome.events.is_empty();
+        if let Some(before) = first {
+            let (version, position) = (outcome.version, outcome.position.position);
+            let in_order = match fresh {
+                true => version > before.version && position > before.position,
+                false => version >= before.version,
+            };
+            if !in_order {
+                self.violated(format!(
+                    "order of answers: {stream} answered version {} at {position} when {before:?} had been answered",
+                    version.0
+                ));
+            }
+        }
+        self.known.learn(stream, outcome.version, outcome.position);
+        let appended = fresh && !outcome.replayed;
+        self.told.lock().push(Told { command: request.command, position: outcome.position, appended });
     }
 
     pub async fn assert_durable(&self, shown: LogPosition, what: &str) {
-        let heads = self.journal.heads().await.unwrap();
+        let heads = self.journal.heads().await.expect("the memory journal has heads");
         let head = heads[usize::from(shown.partition.0)];
-        assert!(shown.position <= head, "{what} showed {shown} while the log ends at {head}");
+        if shown.position > head {
+            self.violated(format!("C3: {what} showed {shown} while the log ends at {head}"));
+        }
     }
-}
 
-/// One whole run, from a seed alone.
-pub fn run(seed: u64) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(simulate(seed))
-}
-
-const START: Timestamp = Timestamp(1_800_000_000_000);
-const HOLD_SECONDS: u32 = 5;
-
-async fn simulate(seed: u64) -> Report {
-    let tally = Arc::new(Tally::default());
-    let trouble = Arc::new(Trouble::new(seed, tally.clone()));
-    let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::starting_at(START));
-    let journal = Arc::new(MemoryJournal::new(4, clock.clone()).with_mischief(trouble.clone()));
-    let shared: SharedJournal = journal.clone();
-    let node = NodeId::new("sim");
-    let claimed_at = clock.elapsed();
-    let claim = shared.claim(&node).await.unwrap();
-    let setup = Setup {
-        journal: shared.clone(),
-        claim,
-        claimed_at,
-        node,
-        clock: clock.clone(),
-        entropy: Entropy::seeded(seed),
-        sabotage: Some(trouble.clone()),
-    };
-    let engine = Engine::start(setup).await.unwrap();
-    trouble.begin();
-    // Watchers wake in no certain order: they have a door to the log of their own, whose troubles do not move the node's.
-    let watched = MemoryJournal::clone(&journal).with_mischief(Arc::new(Trouble::new(seed ^ 0x77, tally.clone())));
-    let watched = Arc::new(watched);
-    let hub = watchers::hub(watched.clone(), &engine, &clock, seed);
-    let world = Arc::new(open_sale(seed, engine.dispatch(), hub, journal.clone(), watched, tally.clone()).await);
-
-    let mut clients = tokio::task::JoinSet::new();
-    for number in 0..60 + 10 * (seed % 8) {
-        clients.spawn(buyers::member(world.clone(), number));
+    /// One try at one node. A client that waits too long, or whose node dies, knows nothing.
+    pub async fn execute<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        command: &A::Command,
+        request: &Request,
+    ) -> Result<Outcome<A::Event>, CommandError> {
+        self.at_some_node(|node| async move {
+            node.dispatch.execute::<A>(stream.clone(), command.clone(), request.clone()).await
+        })
+        .await
     }
-    clients.spawn(buyers::counter(world.clone()));
-    clients.spawn(buyers::seller(world.clone()));
-    let mut watching = tokio::task::JoinSet::new();
-    for number in 0..4 {
-        watching.spawn(watchers::watch(world.clone(), number));
-    }
-    let mut eviction = tokio::time::interval(Duration::from_millis(300 + seed % 700));
-    loop {
-        tokio::select! {
-            biased;
-            done = clients.join_next() => match done {
-                Some(client) => client.expect("a client found something wrong"),
-                None => break,
-            },
-            _ = eviction.tick() => {
-                engine.ask_all_to_leave();
-                tally.count("everybody asked to leave");
+
+    pub async fn at_some_node<T, F: Future<Output = Result<T, CommandError>>>(
+        &self,
+        call: impl FnOnce(Arc<Node>) -> F,
+    ) -> Result<T, CommandError> {
+        let node = self.fleet.somewhere(self.network.next_u64());
+        let gate = node.gate.clone();
+        let answered = tokio::time::timeout(CLIENT_PATIENCE, gate.visit(call(node)));
+        match answered.await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                self.tally.count("node died under a request");
+                Err(Fault::UnknownOutcome.into())
+            }
+            Err(_) => {
+                self.tally.count("client stopped waiting");
+                Err(Fault::UnknownOutcome.into())
             }
         }
     }
-    trouble.heal();
-    // Every hold runs out; simulated time is free.
-    tokio::time::sleep(Duration::from_secs(u64::from(HOLD_SECONDS) + 10)).await;
-    let mut violations = judge::watchers(&world, watching).await;
-    violations.extend(judge::log(&world).await);
-    drop(world);
-    engine.shutdown().await;
-    let records = journal.dump();
-    let reached = tally.0.lock().clone();
-    let line = |r: &onsale::events::Record| {
-        format!("{} {}:{} {} {} {}", r.at, r.partition, r.position, r.stream, r.kind, r.event_id)
-    };
-    let log = records.iter().map(line).collect();
-    Report { log_hash: judge::hash(&records), records: records.len(), reached, violations, log }
-}
 
-async fn open_sale(
-    seed: u64,
-    dispatch: Dispatch,
-    hub: Hub,
-    journal: Arc<MemoryJournal>,
-    watched: Arc<MemoryJournal>,
-    tally: Arc<Tally>,
-) -> World {
-    let command = Hash16::of("sim", &[b"performance"]);
-    let performance = PerformanceId::derive(&command);
-    let layout = vec![Section {
-        section: "A".to_owned(),
-        grade: "R".to_owned(),
-        rows: vec![Row { row: "1".to_owned(), seats: RowSeats::Count(9) }],
-    }];
-    let stream = StreamId::performance(&performance);
-    let world = World {
-        seed,
-        start: START,
-        partition: stream.partition(dispatch.partitions()).unwrap(),
-        dispatch,
-        hub,
-        journal,
-        watched,
-        granted: Granted::of(seed),
-        seats: (1..=9).map(|n| SeatId::new(format!("A-1-{n}"))).collect(),
-        performance: performance.clone(),
-        coupon: CouponId::derive(&command),
-        store: StoreId::derive(&command),
-        tally,
-        told: Mutex::default(),
-        over: AtomicBool::new(false),
-    };
-    let owner = AccountId::new("seller");
-    let schedule = performance::Command::Schedule(performance::Schedule {
-        performance_id: performance,
-        show_id: ShowId::new("sh_1"),
-        venue_id: VenueId::new("vn_1"),
-        timezone: "Asia/Seoul".to_owned(),
-        starts_at: START.plus(Duration::from_secs(86_400)),
-        sale_opens_at: START.plus(Duration::from_secs(1)),
-        sale_closes_at: START.plus(Duration::from_secs(600)),
-        cancel_until: None,
-        currency: Currency::parse("KRW").unwrap(),
-        prices: vec![GradePrice { grade: "R".to_owned(), price: Amount::new(50_000).unwrap() }],
-        max_seats_per_order: 4,
-        max_seats_per_member: world.granted.seats,
-        max_live_orders_per_member: world.granted.live_orders,
-        max_unpaid_holds_per_member: world.granted.unpaid_holds,
-        hold_seconds: HOLD_SECONDS,
-        layout,
-    });
-    insist::<performance::Performance>(&world, stream, schedule, request(command, &owner)).await.unwrap();
-    let create = coupon::Command::Create(coupon::Create {
-        coupon_id: world.coupon.clone(),
-        name: "first come".to_owned(),
-        stock: 25,
-        per_member: 1 + u32::try_from(seed % 2).unwrap(),
-        opens_at: START,
-        closes_at: START.plus(Duration::from_secs(600)),
-        valid_until: START.plus(Duration::from_secs(86_400)),
-        discount: Discount::Amount {
-            value: Amount::new(1_000).unwrap(),
-            currency: Currency::parse("KRW").unwrap(),
-            min_amount: None,
-        },
-        shows: vec![],
-    });
-    let stream = StreamId::coupon(&world.coupon);
-    insist::<coupon::Coupon>(&world, stream, create, request(Hash16::of("sim", &[b"coupon"]), &owner)).await.unwrap();
-    let create = store::Command::Create { store_id: world.store.clone(), name: "counter".to_owned() };
-    let stream = StreamId::store(&world.store);
-    insist::<store::Store>(&world, stream, create, request(Hash16::of("sim", &[b"store"]), &owner)).await.unwrap();
-    world
+    /// A reading at some node; it shows what had been answered before, and nothing that is not durable.
+    pub async fn read<A: Aggregate, R: Send + 'static>(
+        &self,
+        stream: &StreamId,
+        view: impl FnOnce(&A::State) -> R + Clone + Send + 'static,
+    ) -> Option<Snapshotted<R>> {
+        let before = self.before(stream);
+        let read = self.at_some_node(|node| async move { node.dispatch.read::<A, R>(stream.clone(), view).await });
+        let read = read.await.ok()?;
+        self.seen(stream, before, &read, "a node").await;
+        Some(read)
+    }
+
+    /// As [`Self::read`], at the node that only follows.
+    pub async fn read_there<A: Aggregate>(&self, stream: &StreamId) {
+        let before = self.before(stream);
+        if let Ok(read) = self.follower.dispatch.read::<A, ()>(stream.clone(), |_| ()).await {
+            self.seen(stream, before, &read, "the follower").await;
+            self.tally.count("read at the follower");
+        }
+    }
+
+    async fn seen<R>(&self, stream: &StreamId, before: Before, read: &Snapshotted<R>, whose: &str) {
+        if read.version < before.version {
+            let version = read.version.0;
+            self.violated(format!(
+                "stale: {whose} showed version {version} of {stream} when {before:?} had been answered"
+            ));
+        }
+        if let Some(position) = read.position {
+            self.assert_durable(position, "a read").await;
+            self.tally.count("read");
+        }
+    }
+
+    pub fn seller(&self) -> AccountId {
+        AccountId::new("seller")
+    }
 }

@@ -162,7 +162,9 @@ async fn a_long_stream_is_read_from_its_segments() {
     let whole = known::<Coupon>(&journal, &stream).await;
     assert_eq!(whole.3, 5_201, "nothing is kept yet");
     for _ in 0..2 {
-        keep::<Coupon>(&journal, &nothing_recent(&journal), P, &stream, 5_200).await.expect("segments are kept");
+        keep::<Coupon>(&journal, &nothing_recent(&journal), (P, &stream), 5_200, Shortening::default())
+            .await
+            .expect("segments are kept");
         let kept = known::<Coupon>(&journal, &stream).await;
         assert_eq!(kept, (whole.0.clone(), whole.1, whole.2, 0), "every event is in a segment");
     }
@@ -188,7 +190,9 @@ async fn half_a_snapshot_is_followed_by_the_log() {
 async fn a_state_that_forgets_is_saved_as_a_whole_and_its_segments_go() {
     let (stream, journal) = store_log(limits::SNAPSHOT_WHOLE + 500);
     let whole = known::<Store>(&journal, &stream).await;
-    keep::<Store>(&journal, &nothing_recent(&journal), P, &stream, 10).await.expect("it is saved");
+    keep::<Store>(&journal, &nothing_recent(&journal), (P, &stream), 10, Shortening::default())
+        .await
+        .expect("it is saved");
     let reach = journal.reach(&stream, Store::SNAPSHOT_VERSION).await.expect("reads work");
     assert_eq!((reach.whole, reach.end), (whole.1, whole.1));
     assert_eq!(journal.segments(&stream, Store::SNAPSHOT_VERSION, Version(0), 9).await, Ok(Vec::new()));

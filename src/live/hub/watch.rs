@@ -220,7 +220,17 @@ async fn believable(inner: &Inner, room: &Room, after: LogPosition) -> Result<bo
         return Ok(true);
     }
     inner.follow.refresh().await;
-    durable()
+    if durable()? {
+        return Ok(true);
+    }
+    // It may stand in the log all the same: another node writes there by now, or we could not look. Such a watcher knows
+    // more than this node, and would be thrown back by starting over here.
+    let (journal, place) = (inner.journal.clone(), usize::from(room.partition.0));
+    let heads: Result<_, Fault> = inner.detached(async move { journal.heads().await }).await;
+    match heads.map_err(Closed::Failed)?.get(place) {
+        Some(head) if *head >= after.position => Err(Closed::Failed(Fault::unavailable("this node is behind the log"))),
+        _ => Ok(false),
+    }
 }
 
 /// `None`: what was missed is not kept.

@@ -42,6 +42,12 @@ impl DirectPayments {
         Self { desk: Arc::new(Desk::new(Ledger::in_memory(), clock)), script: Arc::new(script), call_time }
     }
 
+    /// The same books, with other things going wrong from now on.
+    #[must_use]
+    pub fn scripted(&self, script: Script) -> Self {
+        Self { script: Arc::new(script), ..self.clone() }
+    }
+
     /// The books, of the same shape as `GET /ledger`.
     #[must_use]
     pub fn ledger(&self) -> Value {

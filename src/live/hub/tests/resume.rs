@@ -10,9 +10,11 @@ use super::facts::*;
 use super::seen::*;
 use super::world::*;
 use crate::events::Event;
+use crate::fault::Fault;
 use crate::ids::{LogPosition, Partition, PerformanceId, Position, StreamId, Version};
+use crate::journal::follow::Follow;
 use crate::limits;
-use crate::live::hub::{Heartbeat, Resume};
+use crate::live::hub::{Heartbeat, Resume, WatchError};
 use crate::live::topics::Topic;
 
 #[derive(Clone, Debug)]
@@ -187,6 +189,22 @@ async fn ids_that_nobody_was_told_start_over() {
         let seen = watch.drain().await;
         assert_eq!((seen.len(), seen[0].event.as_str(), seen[0].id.clone()), (1, "reset", Some(format!("0:{head}"))));
     }
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_throws_nobody_back() {
+    let mut world = World::new().await;
+    let shown_here = world.commit(vec![held(&performance_id(), 1)]).await;
+    // Another node has taken over, and this one does not hear of what that writes.
+    let follow = std::mem::replace(&mut world.follow, Follow::new(world.journal.clone(), &[Position(0)]));
+    let shown_there = world.commit(vec![held(&performance_id(), 2)]).await;
+    for topic in [seats_topic(), store_topic()] {
+        let refused = world.watch(topic.clone(), Resume::AllAfter(at(shown_there))).await.err();
+        assert!(matches!(refused, Some(WatchError::Failed(Fault::Unavailable { .. }))), "{topic:?}: {refused:?}");
+    }
+    assert!(world.watch(seats_topic(), Resume::After(at(shown_here))).await.is_ok(), "it knows that");
+    follow.head_is(P, Position(shown_there));
+    assert!(world.watch(seats_topic(), Resume::After(at(shown_there))).await.is_ok(), "now it has heard of it");
 }
 
 #[tokio::test]
