@@ -7,6 +7,7 @@ mod base;
 
 mod accounts;
 mod bad_input;
+mod before_commit;
 mod bench;
 mod bench_replay;
 mod browser;
@@ -45,3 +46,4 @@ mod support;
 mod watchers;
 mod watchers_gone;
 mod who_may;
+mod zombie;

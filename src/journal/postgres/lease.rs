@@ -209,7 +209,10 @@ impl Inner {
 
 impl Seat {
     async fn open(options: &PgConnectOptions) -> Result<Self, ClaimError> {
-        Ok(Self { conn: connect(options).await.map_err(unavailable)?, locked: false })
+        // A process that stands still keeps its connections, and would keep the lock for as long: the server ends a session
+        // from which no heartbeat came for a whole lease.
+        let options = options.clone().options([("idle_session_timeout", lease_ms().to_string())]);
+        Ok(Self { conn: connect(&options).await.map_err(unavailable)?, locked: false })
     }
 
     /// Takes the lock if it is free; is it ours?
