@@ -1,6 +1,8 @@
 //! A node stands still for longer than its lease, another one takes over, and then the first one wakes up. What it remembers
 //! is not true any more: it must neither write nor answer from it.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -31,7 +33,8 @@ async fn a_node_that_slept_through_its_lease_answers_nothing_from_memory() {
         let (client, path, body) = (stage.server.client().as_of(&lee), stage.orders(), body.clone());
         waiting.spawn(async move { client.key(&format!("while-{number}")).try_post(&path, &body).await });
     }
-    tokio::task::yield_now().await;
+    let early = tokio::time::timeout(Duration::from_millis(500), waiting.join_next()).await;
+    assert!(early.is_err(), "it sleeps, and all of them wait in its sockets");
     stage.server.signal(Signal::CONT);
     let mut answers = Vec::new();
     while let Some(answer) = waiting.join_next().await {
@@ -45,7 +48,7 @@ async fn a_node_that_slept_through_its_lease_answers_nothing_from_memory() {
     lee.elsewhere(&next.base).key("after").post(&stage.orders(), &body).await.expect(201);
     let Stage { home, server, .. } = stage;
     let mut child = server.child;
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), child.wait()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
     ended.expect("it steps down by itself").expect("it ended");
     home.assert_audit_passes();
 }
