@@ -55,6 +55,8 @@ pub enum Bug {
     PositionHole,
     /// A node whose lease has run out goes on answering from memory.
     ZombieAnswers,
+    /// A node that stands still keeps the log for as long as it does.
+    SleeperKeepsTheLog,
     /// A read model that starts again applies its last event once more.
     ApplyTwice,
     /// What a member has is counted by each node since its start.
@@ -92,6 +94,7 @@ impl Bug {
         ("short-snapshot", Self::ShortSnapshot),
         ("position-hole", Self::PositionHole),
         ("zombie-answers", Self::ZombieAnswers),
+        ("sleeper-keeps-the-log", Self::SleeperKeepsTheLog),
         ("apply-twice", Self::ApplyTwice),
         ("member-limit-in-memory", Self::MemberLimitInMemory),
         ("coupon-not-returned", Self::CouponNotReturned),
