@@ -31,7 +31,7 @@ pub enum Bug {
     ForgetDeadlines,
     /// The payment provider is asked for money before the log says so.
     PspBeforeLog,
-    /// Each call for one payment has an idempotency key of its own.
+    /// Each call for one payment or refund has an idempotency key of its own.
     NewKeyOnRetry,
     /// No answer from the payment provider is taken for a no.
     TimeoutIsRefusal,
