@@ -12,6 +12,7 @@ pub mod fault;
 pub mod ids;
 pub mod limits;
 pub mod money;
+pub mod planted;
 pub mod timestamp;
 
 pub mod accounts;

@@ -12,8 +12,12 @@ const FACADE_LINES: usize = 120;
 /// What everybody may use.
 const GROUND: &[&str] = &["ids", "money", "limits", "clock", "timestamp", "fault", "addresses"];
 
+/// What even the ground may use: a mistake can be planted anywhere.
+const ANYWHERE: &str = "planted";
+
 /// What a folder (or file) of `src` may use besides itself. A folder that is missing here fails the test.
 const MAY_USE: &[(&str, &[&str])] = &[
+    (ANYWHERE, &[]),
     ("ids", &["limits"]),
     ("money", &[]),
     ("timestamp", &[]),
@@ -175,6 +179,28 @@ fn security_names_tests_that_exist() {
     assert!(missing.is_empty(), "SECURITY.md names tests that are not there: {missing:?}");
 }
 
+/// What nobody planted proves nothing, and neither does a check that is not there any more.
+#[test]
+fn planted_bugs_are_planted_and_their_checks_exist() {
+    let sources = rust_files();
+    let planted = |bug: &&str| {
+        let place = format!("planted(Bug::{bug})");
+        !sources.iter().any(|(path, text)| path != "src/planted.rs" && text.contains(&place))
+    };
+    let bugs = fs::read_to_string(root().join("src/planted.rs")).expect("UTF-8");
+    let bugs: Vec<&str> =
+        bugs.split("Self::").skip(1).filter_map(|rest| rest.split_once(')')).map(|(b, _)| b).collect();
+    assert!(bugs.len() > 10, "the bugs were not found");
+    assert_eq!(bugs.iter().filter(|bug| planted(bug)).collect::<Vec<_>>(), Vec::<&&str>::new(), "planted nowhere");
+    let list = fs::read_to_string(root().join("tests/planted.tsv")).expect("UTF-8");
+    let checks = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let missing = checks.filter(|line| {
+        let name = line.split('\t').nth(2).and_then(|test| test.rsplit("::").next()).unwrap_or_default();
+        name.is_empty() || !sources.iter().any(|(_, text)| text.contains(&format!("fn {name}(")))
+    });
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new(), "tests/planted.tsv names tests that are not there");
+}
+
 #[test]
 fn every_file_says_which_question_it_answers() {
     let silent =
@@ -277,6 +303,7 @@ fn folders_use_only_what_they_may() {
         };
         for used in modules_used(&production(text)) {
             let fine = used == room
+                || used == ANYWHERE
                 || allowed.contains(&used.as_str())
                 || allowed.contains(&"ANY")
                 || (allowed.contains(&"GROUND") && GROUND.contains(&used.as_str()));

@@ -17,6 +17,7 @@ use crate::events::{Chain, Decoded, NounEvent, Record, codec};
 use crate::fault::Fault;
 use crate::ids::{AccountId, CommandId, LogPosition, Partition, Position, StreamId, Version};
 use crate::journal::{TimerChange, Unit};
+use crate::planted::{Bug, planted};
 use crate::telemetry;
 use crate::timestamp::Timestamp;
 
@@ -55,7 +56,12 @@ pub fn run<A: Aggregate>(
     }));
     let proposal = match proposal {
         Ok(Ok(proposal)) => proposal,
-        Ok(Err(error)) => return turn.answer(shown, told(answer, Err(error))),
+        Ok(Err(error)) => {
+            if planted(Bug::PositionHole) {
+                turn.lose_a_position();
+            }
+            return turn.answer(shown, told(answer, Err(error)));
+        }
         Err(_) => return poisoned(cell, &mut crew, answer),
     };
     match proposal {

@@ -20,6 +20,7 @@ use crate::ids::{Epoch, Partition, Position, StreamId};
 use crate::journal::lane::{Guilty, Queued, Timers};
 use crate::journal::{PartitionState, TimerChange, Unit};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::timestamp::Timestamp;
 
 /// Tells somebody who waits for durability how it went.
@@ -75,6 +76,7 @@ impl Sequencer {
         lease: Arc<Lease>,
         waits_changed: Arc<Notify>,
     ) -> Self {
+        let timers = if planted(Bug::ForgetDeadlines) { Timers::new() } else { timers };
         let inner = Inner {
             phase: Phase::Serving,
             generation: 1,
@@ -172,6 +174,7 @@ impl Sequencer {
 
     fn serving(&self, inner: &Inner) -> Result<(), Fault> {
         match inner.phase {
+            Phase::Serving if planted(Bug::ZombieAnswers) => Ok(()),
             Phase::Serving if self.lease.is_good() => Ok(()),
             Phase::Serving => Err(Fault::unavailable("the lease is not renewed")),
             Phase::Recovering => Err(Fault::unavailable("the partition is being recovered")),
@@ -223,7 +226,9 @@ impl Sequencer {
     pub fn suspend(&self, doubtful: Position) {
         let superseded = {
             let mut inner = self.inner.lock();
-            inner.generation += 1;
+            if !planted(Bug::KeepStateInDoubt) {
+                inner.generation += 1;
+            }
             inner.phase = Phase::Recovering;
             self.board.lock().clear();
             inner.waiting.after(doubtful)
@@ -329,6 +334,11 @@ impl Turn<'_> {
         self.inner.epoch
     }
 
+    /// What must not happen: a position that no record will have. Only a planted bug does it.
+    pub fn lose_a_position(&mut self) {
+        self.inner.head = self.inner.head.next();
+    }
+
     /// What a neighbour shows, and the position that must be durable before anybody may hear of it.
     pub fn notice(&self, stream: &StreamId) -> Option<(Notice, Position)> {
         self.sequencer.board.lock().get(stream).cloned()
@@ -386,7 +396,14 @@ impl Turn<'_> {
         }
         self.inner.head = last;
         self.post(lead, notice, last);
+        if planted(Bug::AckBeforeCommit) {
+            tell(Ok(()));
+            return Ok(());
+        }
         self.inner.waiting.push(last, tell);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

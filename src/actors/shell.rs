@@ -20,6 +20,7 @@ use super::sequencer::Tell;
 use super::{Accepted, CommandError, Request};
 use crate::domain::{Aggregate, Authority};
 use crate::ids::{AccountId, CommandId, Hash16, Partition, Position, Version};
+use crate::planted::{Bug, planted};
 use crate::timestamp::Timestamp;
 
 pub type Reply<A> = oneshot::Sender<Result<Accepted<<A as Aggregate>::Event>, CommandError>>;
@@ -109,7 +110,8 @@ impl<A: Aggregate> Shell<A> {
         if let Ok(mut turn) = sequencer.turn(cell.generation) {
             let seen = Seen { version: cell.version, shown: cell.shown, at: turn.stamp() };
             let tell = look(&cell.state, seen);
-            turn.answer(cell.shown, tell);
+            let durable = if planted(Bug::ReadBeforeCommit) { Position(0) } else { cell.shown };
+            turn.answer(durable, tell);
         }
     }
 

@@ -22,6 +22,7 @@ use crate::domain::Refusal;
 use crate::fault::Fault;
 use crate::limits;
 use crate::live::{Bound, WatchError};
+use crate::planted::{Bug, planted};
 use crate::throttle::TooSoon;
 
 /// An error on its way out.
@@ -253,6 +254,7 @@ impl From<Fault> for Problem {
             }
             Fault::Superseded => Self::new(Code::Unavailable, "nothing was written, try again").retry(soon),
             Fault::NotOwner { .. } => Self::not_owner(),
+            Fault::UnknownOutcome if planted(Bug::UnknownAsRefused) => Self::from(Fault::Superseded),
             Fault::UnknownOutcome => Self::new(Code::OutcomeUnknown, "the command may or may not have been done")
                 .with("outcome", json!("unknown"))
                 .retry(soon),

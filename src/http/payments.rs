@@ -21,6 +21,7 @@ use crate::ids::{OrderId, PaymentKey, StreamId, Version};
 use crate::limits;
 use crate::live::{Hub, OrderStatus, OrderView, PaymentView};
 use crate::money::Amount;
+use crate::planted::{Bug, planted};
 use crate::sagas::Processes;
 
 // Requests
@@ -86,6 +87,9 @@ pub async fn pay(
     let mut watch = processes.watch(&stream);
     let mut patience = pin!(tokio::time::sleep(prefer.bounded()));
     let request = ask.request(&body, None);
+    if planted(Bug::PspBeforeLog) {
+        processes.ask_too_early(&id, &pay).await;
+    }
     let outcome = dispatch.execute::<Order>(stream, Command::Pay(pay), request).await?;
     let Some(OrderEvent::Requested(requested)) = outcome.events.first() else {
         let order = hub.order_at(&id, outcome.version).await.map_err(Problem::unanswered)?;

@@ -11,6 +11,7 @@ use crate::domain::order::{Answer, Late, Order, PayStep, Settle, State};
 use crate::fault::Fault;
 use crate::gateways::payments::{Confirm, Confirmation, Hint, Lookup, SharedPayments, Standing, Unknown};
 use crate::ids::{OrderId, PaymentKey, StreamId};
+use crate::planted::{Bug, planted};
 use crate::{limits, telemetry};
 
 pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: PayStep) -> Result<Turn, Fault> {
@@ -22,7 +23,7 @@ pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: PayStep) -> Resul
         order_id: step.order_id.clone(),
         amount: step.amount,
         currency: step.currency,
-        idempotency_key: step.psp_key,
+        idempotency_key: if planted(Bug::NewKeyOnRetry) { inner.parts.dispatch.fresh_command() } else { step.psp_key },
     };
     let known = if step.in_review {
         inner.under_review(stream);
@@ -42,6 +43,9 @@ pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: PayStep) -> Resul
             Answer::Captured { psp_reference: reference }
         }
         Confirmation::Declined { psp_code } => Answer::Declined { psp_code },
+        Confirmation::Unknown { reason } if planted(Bug::TimeoutIsRefusal) => {
+            Answer::Declined { psp_code: reason.label().to_owned() }
+        }
         Confirmation::Unknown { reason } => {
             unknown("look", &step.order_id, &reason);
             return Ok(Turn::Later(if step.in_review { limits::REVIEW_LOOK } else { limits::PROCESS_BACKOFF_MAX }));

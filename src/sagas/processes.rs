@@ -12,9 +12,11 @@ use tokio_util::task::TaskTracker;
 use super::{Watch, payment, runner};
 use crate::actors::Dispatch;
 use crate::clock::Entropy;
-use crate::gateways::payments::SharedPayments;
+use crate::domain::order::Pay;
+use crate::gateways::payments::{Confirm, SharedPayments};
 use crate::ids::{OrderId, StreamId};
 use crate::journal::SharedJournal;
+use crate::money::Currency;
 
 /// What processes are made of.
 pub struct Parts {
@@ -105,6 +107,19 @@ impl Processes {
         if let Some(nudge) = self.0.running.lock().get(stream) {
             nudge.notify_one();
         }
+    }
+
+    /// What must not be done, and only a planted bug does: the provider is asked, and the log knows nothing of it.
+    pub async fn ask_too_early(&self, order: &OrderId, pay: &Pay) {
+        let (Some(payments), Some(key)) = (&self.0.parts.payments, &pay.payment_key) else { return };
+        let asked = Confirm {
+            payment_key: key.clone(),
+            order_id: order.clone(),
+            amount: pay.amount,
+            currency: Currency::KRW,
+            idempotency_key: crate::ids::Hash16::of("payment", &[order.as_str().as_bytes(), &1_u32.to_le_bytes()]),
+        };
+        let _answer = payments.confirm(&asked).await;
     }
 
     /// Something may have happened at the provider: somebody looks. What the hint says is not believed.

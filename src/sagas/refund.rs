@@ -9,6 +9,7 @@ use crate::domain::order::{Command, Order, RefundAnswer, RefundStep, Returned};
 use crate::fault::Fault;
 use crate::gateways::payments::{Lookup, Refund, Refunding, Share, SharedPayments, Unknown};
 use crate::ids::StreamId;
+use crate::planted::{Bug, planted};
 use crate::{limits, telemetry};
 
 pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: RefundStep) -> Result<Turn, Fault> {
@@ -23,7 +24,7 @@ pub async fn take(inner: &Arc<Inner>, stream: &StreamId, step: RefundStep) -> Re
         amount: step.amount,
         currency: step.currency,
         reason: "cancelled".to_owned(),
-        idempotency_key: step.psp_key,
+        idempotency_key: if planted(Bug::NewKeyOnRetry) { inner.parts.dispatch.fresh_command() } else { step.psp_key },
     };
     let known = if step.in_review {
         inner.under_review(stream);

@@ -7,6 +7,7 @@ mod base;
 
 mod accounts;
 mod bad_input;
+mod before_commit;
 mod bench;
 mod bench_replay;
 mod browser;
@@ -47,3 +48,4 @@ mod watchers;
 mod watchers_gone;
 mod who_may;
 mod wires;
+mod zombie;

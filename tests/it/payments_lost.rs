@@ -239,3 +239,32 @@ async fn one_hint_after_a_wrong_ruling_is_enough() {
     assert_eq!(shop.money_of(&order).await, (100_000, 50_000));
     sound(&shop);
 }
+
+/// Gives back what it is asked for the first time, says nothing of it, and cannot be looked at just then.
+const GIVES_BACK_IN_SILENCE: &str = r#"
+[[rule]]
+key = "pk_*"
+on = "cancel"
+fault = "done-silence"
+times = 1
+[[rule]]
+key = "pk_*"
+on = "query"
+fault = "silence"
+times = 1
+"#;
+
+/// Of two tickets one goes back, so that the provider would have the money to give it back twice.
+#[tokio::test]
+async fn a_share_that_was_given_back_in_silence_is_not_given_back_again() {
+    let shop = Shop::open(Plan { script: GIVES_BACK_IN_SILENCE, call_ms: 300, ..Plan::default() }).await;
+    let kim = shop.member("kim");
+    let order = shop.place(&kim, &["A-1-1", "A-1-2"]).await;
+    let paid = shop.pay(&kim, &order, "pk_1", 100_000).await.expect(200);
+    let ticket = paid.body["tickets"][0]["ticket_id"].clone();
+    let asking = kim.key("c").with("prefer", "respond-async");
+    asking.post(&format!("/v1/orders/{order}/cancel"), &json!({"tickets": [ticket]})).await.expect(202);
+    until("the seat to be free", || shop.seat("A-1-1"), |seat| seat == "available").await;
+    assert_eq!((shop.seat("A-1-2").await.as_str(), shop.money_of(&order).await), ("sold", (100_000, 50_000)));
+    sound(&shop);
+}

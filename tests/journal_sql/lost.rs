@@ -157,6 +157,27 @@ async fn a_former_owner_does_not_take_the_lock_from_the_next() {
     database.drop_it().await;
 }
 
+/// It keeps its connections, and with them the lock: nobody had to end any of them.
+#[tokio::test]
+async fn a_node_that_stands_still_loses_the_log_with_its_lease() {
+    let database = postgres::database().await;
+    let target = Target::Postgres { url: database.url.clone() };
+    let (first, second) = (serve(&target).await, serve(&target).await);
+    let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
+    // No heartbeat comes from it any more.
+    let after = second.claim(&node("b")).await.expect("its lease runs out").partitions[0].clone();
+    let beat = loop {
+        // The connection of the first heartbeat was ended meanwhile.
+        if let beat @ (Ok(_) | Err(ClaimError::Held { .. })) = first.heartbeat(&node("a")).await {
+            break beat;
+        }
+    };
+    assert!(matches!(beat, Err(ClaimError::Held { .. })), "{beat:?}");
+    assert_eq!(append_next(&first, &before).await, Ok(vec![Verdict::Fenced]));
+    assert_eq!(append_next(&second, &after).await, Ok(vec![Verdict::Written]));
+    database.drop_it().await;
+}
+
 #[tokio::test]
 async fn a_process_of_the_same_name_is_another_owner() {
     let database = postgres::database().await;

@@ -17,6 +17,7 @@ use crate::events::order::{
 use crate::ids::{Hash16, PaymentKey, TicketId};
 use crate::limits;
 use crate::money::{Amount, shares};
+use crate::planted::{Bug, planted};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pay {
@@ -160,6 +161,9 @@ pub(super) fn declined(state: &State, placed: &Placed, attempt: u32, psp_code: &
 pub(super) fn decide_late(state: &State, late: &Late, asked: &Asked) -> Result<Decision<OrderEvent>, Refusal> {
     let placed = state.placed.as_ref().ok_or(Refusal::NotFound)?;
     let key = &late.payment_key;
+    if planted(Bug::LateMoneyKept) {
+        return Ok(Decision::Unchanged);
+    }
     // The same key may have been tried twice; if any of those tries has the money, it is accounted for.
     if !state.is_declined(key) {
         return Ok(Decision::Unchanged);

@@ -15,6 +15,7 @@ use crate::events::order::{Expired, OrderSeat, Placed};
 use crate::ids::{AccountId, OrderId, PerformanceId, SeatId, StreamId, TicketId};
 use crate::limits;
 use crate::money::Amount;
+use crate::planted::{Bug, planted};
 use crate::timestamp::Timestamp;
 
 #[derive(Debug)]
@@ -151,7 +152,7 @@ impl Aggregate for Order {
     /// While money is waited for, the hold does not run out: then it is the patience that ends.
     fn deadline(state: &State) -> Option<Timestamp> {
         if state.holds() {
-            return state.placed.as_ref().map(|placed| placed.hold_until);
+            return state.placed.as_deref().map(end_of_hold);
         }
         if state.review.is_some() {
             return None;
@@ -216,10 +217,17 @@ fn decide_place(
     Ok(Decision::Append(vec![placed.into()]))
 }
 
+fn end_of_hold(placed: &Placed) -> Timestamp {
+    if planted(Bug::ExpireEarly) {
+        return Timestamp(placed.hold_until.0 - 1_000);
+    }
+    placed.hold_until
+}
+
 fn decide_due(state: &State, asked: &Asked) -> Result<Decision<OrderEvent>, Refusal> {
     let placed = state.placed.as_ref().ok_or(Refusal::NotFound)?;
     if state.holds() {
-        let over = asked.at >= placed.hold_until;
+        let over = asked.at >= end_of_hold(placed);
         let expired = || Expired { order_id: placed.order_id.clone() }.into();
         return Ok(if over { Decision::Append(vec![expired()]) } else { Decision::Unchanged });
     }

@@ -22,6 +22,7 @@ use crate::journal::{
     AppendError, Claim, ClaimError, Journal, Loaded, PartitionBatch, PartitionState, Reach, Segment, Snapshot, Verdict,
 };
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::timestamp::Timestamp;
 
 /// A log in memory. Clones share the rows; each may have its own mischief, as nodes have their own connections.
@@ -256,7 +257,9 @@ impl Journal for MemoryJournal {
         if shelf.epoch < epoch || shelf.owner.as_ref() != Some(node) {
             return Ok(None);
         }
-        shelf.epoch = Epoch(shelf.epoch.0 + 1);
+        if !planted(Bug::SettleBySelect) {
+            shelf.epoch = Epoch(shelf.epoch.0 + 1);
+        }
         Ok(Some(shelf.state(partition)))
     }
 

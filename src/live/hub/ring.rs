@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::ids::Position;
 use crate::limits;
 use crate::live::frame::Frame;
+use crate::planted::{Bug, planted};
 
 /// The number of a frame within the ring; one more for each next frame.
 pub(super) type Sequence = u64;
@@ -46,7 +47,8 @@ impl Ring {
 
     /// Number of the first frame after `position`.
     pub fn after(&self, position: Position) -> Sequence {
-        self.first + self.frames.partition_point(|frame| frame.id <= position) as u64
+        let first = self.first + self.frames.partition_point(|frame| frame.id <= position) as u64;
+        first + u64::from(planted(Bug::ResumeOffByOne) && first < self.end())
     }
 
     /// Does it hold every frame after `position`, when `last` is the topic's last one?

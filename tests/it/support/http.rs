@@ -65,6 +65,11 @@ impl Client {
         other
     }
 
+    /// That person on a connection of this client's own.
+    pub fn as_of(&self, other: &Self) -> Self {
+        Self { token: other.token.clone(), ..self.clone() }
+    }
+
     /// The same person at another node.
     pub fn elsewhere(&self, base: &str) -> Self {
         Self { base: base.to_owned(), ..self.clone() }

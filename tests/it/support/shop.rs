@@ -237,6 +237,11 @@ impl Psp {
         self.client.get("/ledger").await.expect(200).body
     }
 
+    /// How often it was asked anything about payments since it started.
+    pub async fn calls(&self) -> usize {
+        self.client.get("/calls").await.expect(200).body["calls"].as_array().expect("calls").len()
+    }
+
     /// How often anybody has looked at a payment since the provider started.
     pub async fn looks(&self) -> usize {
         let calls = self.client.get("/calls").await.expect(200).body;

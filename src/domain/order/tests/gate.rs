@@ -131,6 +131,7 @@ fn the_coupon_hears_how_it_ended() {
     };
     assert_eq!(heard(&with_coupon(&terms)), None, "nobody knows yet");
     assert_eq!((heard(&bought()), heard(&gone())), (Some(true), Some(false)));
+    assert_eq!(heard(&with_coupon(&terms).at(999_999).after(&Command::Due)), Some(false), "nobody paid in time");
     let undone = bought().after(&told(true)).own_again().key("back").at(5_000).after(&cancel());
     assert_eq!(heard(&undone), None, "money first");
     let undone = process(undone.key("y")).after(&returned(1));
