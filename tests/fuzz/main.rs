@@ -38,57 +38,57 @@ fn run(name: &str, damaged: usize) {
 
 #[test]
 fn facts_as_they_stand_in_the_log() {
-    run("facts", 20_000);
+    run("facts", 8_000);
 }
 
 #[test]
 fn states_as_they_stand_in_snapshots() {
-    run("states", 6_000);
+    run("states", 3_000);
 }
 
 #[test]
 fn ids_positions_times_and_addresses() {
-    run("ids", 30_000);
+    run("ids", 10_000);
 }
 
 #[test]
 fn tokens_of_every_kind() {
-    run("tokens", 6_000);
+    run("tokens", 1_500);
 }
 
 #[test]
 fn the_configuration() {
-    run("config", 1_500);
+    run("config", 300);
 }
 
 #[test]
 fn scripts_of_the_simulated_provider() {
-    run("script", 6_000);
+    run("script", 2_000);
 }
 
 #[test]
 fn webhooks() {
-    run("webhook", 10_000);
+    run("webhook", 4_000);
 }
 
 #[test]
 fn answers_of_the_payment_provider() {
-    run("psp", 10_000);
+    run("psp", 4_000);
 }
 
 #[test]
 fn hints_from_other_nodes() {
-    run("hints", 20_000);
+    run("hints", 8_000);
 }
 
 #[test]
 fn requests_of_every_route() {
-    run("request", 3_000);
+    run("request", 1_500);
 }
 
 #[test]
 fn bytes_on_the_wire() {
-    run("wire", 1_500);
+    run("wire", 400);
 }
 
 #[test]

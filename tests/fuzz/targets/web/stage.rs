@@ -65,7 +65,7 @@ impl Stage {
         let rows = json!([{"row": "1", "seats": 20}, {"row": "2", "seats": ["가", "나"]}]);
         let house = json!({"name": "고척", "sections": [{"section": "A", "grade": "VIP", "rows": rows}]});
         let venue = self.post(node, "/v1/venues", "@seller", house, "venue_id").await;
-        let show = json!({"title": "봄", "category": "concert", "starts_on": "2099-01-01", "ends_on": "2099-01-02"});
+        let show = json!({"title": "봄", "category": "concert", "description": "이틀간", "place": "서울", "starts_on": "2099-01-01", "ends_on": "2099-01-02"});
         let show = self.post(node, "/v1/shows", "@seller", show, "show_id").await;
         let terms = json!({"show_id": show, "venue_id": venue, "starts_at": FAR, "sale_opens_at": "2020-01-01T00:00:00Z",
             "sale_closes_at": "2098-01-01T00:00:00Z", "currency": "KRW", "prices": {"VIP": 0}});
