@@ -11,6 +11,10 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Timestamp(pub i64);
 
+/// The years from 0000 to 9999 in UTC: what RFC 3339 can write.
+const FIRST: i64 = -62_167_219_200_000;
+const LAST: i64 = 253_402_300_799_999;
+
 impl Timestamp {
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
@@ -28,11 +32,13 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Any RFC 3339 offset is understood; what is finer than a millisecond is cut off.
+    /// Any RFC 3339 offset is understood; what is finer than a millisecond is cut off. A moment that its offset moves out of
+    /// the calendar could not be written again, and is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+        let at = i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        (FIRST..=LAST).contains(&at).then_some(Self(at))
     }
 }
 
@@ -95,6 +101,9 @@ mod tests {
             assert_eq!(Timestamp::parse(given).map(|t| t.to_string()).as_deref(), Some(expected));
         }
         assert_eq!(Timestamp::parse("2026-11-21"), None);
+        for beyond in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(Timestamp::parse(beyond), None, "{beyond} cannot be written in UTC");
+        }
         for (at, expected) in
             [(253_402_300_799_999, "9999-12-31T23:59:59.999Z"), (-62_167_219_200_000, "0000-01-01T00:00:00.000Z")]
         {

@@ -50,6 +50,12 @@ impl State {
         self.payments.get(payment).map(|payment| payment.remaining)
     }
 
+    /// What is over is forgotten, whether or not a fact has come since that let it go: otherwise a cancellation could be
+    /// accepted of which nobody would know any more when it is asked for again.
+    fn known(&self, payment: &PaymentId, at: Timestamp) -> Option<&Payment> {
+        self.payments.get(payment).filter(|payment| payment.remembered_until >= at)
+    }
+
     /// The payment whose turn to be forgotten has come longest ago goes with the next fact, so it takes no room.
     fn is_full(&self, at: Timestamp) -> bool {
         let room = self.forgotten_after.first().is_some_and(|(until, _)| *until < at);
@@ -220,7 +226,7 @@ fn decide_record(state: &State, payment: &RecordPayment, asked: &Asked) -> Resul
         paid_at: payment.paid_at,
         terminal_id: payment.terminal_id.clone(),
     };
-    if let Some(known) = state.payments.get(&payment.payment_id) {
+    if let Some(known) = state.known(&payment.payment_id, asked.at) {
         let same = known.content == content(&recorded);
         return if same { Ok(Decision::Replay(known.recorded)) } else { Err(Refusal::PaymentMismatch) };
     }
@@ -238,7 +244,7 @@ fn decide_cancel(
     keyed: bool,
     asked: &Asked,
 ) -> Result<Decision<StoreEvent>, Refusal> {
-    let payment = state.payments.get(payment_id).ok_or(Refusal::NotFound)?;
+    let payment = state.known(payment_id, asked.at).ok_or(Refusal::NotFound)?;
     if let Some(answer) = payment.cancellations.iter().find_map(|done| done.again(asked)) {
         return answer;
     }

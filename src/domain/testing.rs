@@ -3,6 +3,8 @@
 //! A story folds facts exactly as the actors do and knows no other way to change a state. Times are plain numbers of
 //! milliseconds; keys and bodies are words.
 
+pub mod machine;
+
 use super::{Aggregate, Asked, Authority, Decision, Fact, Refusal};
 use crate::events::codec;
 use crate::ids::{AccountId, Hash16, Version};

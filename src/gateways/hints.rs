@@ -129,12 +129,17 @@ fn hear_all(payload: &[u8], hear: &impl Fn(LogPosition) -> bool) {
     count(if news > 0 { "news" } else { "stale" });
 }
 
-fn encode(positions: &[LogPosition]) -> String {
+/// The message on the channel.
+#[doc(hidden)]
+#[must_use]
+pub fn encode(positions: &[LogPosition]) -> String {
     positions.iter().map(LogPosition::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// `None`: somebody else talks on this channel.
-fn decode(payload: &[u8]) -> Option<Vec<LogPosition>> {
+#[doc(hidden)]
+#[must_use]
+pub fn decode(payload: &[u8]) -> Option<Vec<LogPosition>> {
     let text = std::str::from_utf8(payload).ok().filter(|text| text.len() <= limits::HINT_BYTES)?;
     text.split(' ').map(LogPosition::parse).collect()
 }

@@ -1,9 +1,9 @@
-//! Does a limited stock go to those who came first? Tables in order of precedence of refusal, and a plain reference.
+//! Does a limited stock go to those who came first? Tables in order of precedence of refusal;
+//! `model` asks in every order.
 
 mod discount;
 mod engagement;
-
-use proptest::prelude::*;
+mod model;
 
 use super::*;
 use crate::domain::testing::{Story, Then, check, key, story};
@@ -109,68 +109,4 @@ fn what_is_given_back_can_be_given_again() {
     assert!(again.state.task(&task("ann1")).is_some_and(|task| task.revoked));
     let other = TaskId::derive(&CouponId::derive(&key("another coupon")), &key("bob1"));
     assert_eq!(again.state.task(&other), None, "a task of another coupon is not found here");
-}
-
-/// The reference: a list of (member, request, given back), searched from end to end.
-#[derive(Default)]
-struct Reference {
-    issued: Vec<(u8, u8, bool)>,
-}
-
-impl Reference {
-    fn issue(&mut self, stock: u64, per_member: u32, member: u8, request: u8) -> Result<u64, Refusal> {
-        if let Some(i) = self.issued.iter().position(|(m, r, _)| (*m, *r) == (member, request)) {
-            return Ok(i as u64 + 1);
-        }
-        let live = self.issued.iter().filter(|(.., back)| !back).count() as u64;
-        let mine: Vec<usize> =
-            (0..self.issued.len()).filter(|i| self.issued[*i].0 == member && !self.issued[*i].2).collect();
-        if mine.len() >= per_member as usize {
-            return Err(Refusal::CouponAlreadyIssued { serial: mine[mine.len() - 1] as u64 + 1 });
-        }
-        if live >= stock {
-            return Err(Refusal::CouponSoldOut);
-        }
-        self.issued.push((member, request, false));
-        Ok(self.issued.len() as u64)
-    }
-}
-
-proptest! {
-    #[test]
-    fn it_does_what_a_plain_list_does(
-        stock in 1..6u64,
-        per_member in 1..4u32,
-        steps in prop::collection::vec((any::<bool>(), 0..4u8, 0..8u8), 0..80),
-    ) {
-        let mut coupon = open(stock, per_member);
-        let mut reference = Reference::default();
-        for (n, (issue, member, request)) in steps.into_iter().enumerate() {
-            let word = format!("{member}-{request}");
-            if issue {
-                coupon = coupon.by(&member.to_string()).key(&word);
-                let answer = coupon.tell(&ISSUE).map(|_| {
-                    coupon.state.task(&task(&word)).expect("an accepted request has a task").serial
-                });
-                prop_assert_eq!(answer, reference.issue(stock, per_member, member, request));
-            } else {
-                coupon = coupon.by("seller").key(&format!("back {n}"));
-                let known = reference.issued.iter_mut().find(|(m, r, _)| (*m, *r) == (member, request));
-                let answer = coupon.tell(&revoke(&word));
-                match known {
-                    None => prop_assert_eq!(answer, Err(Refusal::NotFound)),
-                    Some((.., back @ false)) => {
-                        prop_assert!(matches!(answer, Ok(Decision::Append(_))));
-                        *back = true;
-                    }
-                    Some((.., true)) => prop_assert_eq!(answer, Ok(Decision::Unchanged)),
-                }
-            }
-            let live = reference.issued.iter().filter(|(.., back)| !back).count() as u64;
-            prop_assert!(live <= stock);
-            prop_assert_eq!(coupon.state.remaining(), stock - live);
-            prop_assert_eq!(coupon.state.issued(), reference.issued.len() as u64);
-        }
-        prop_assert!(coupon.clone().slept().state == coupon.state, "snapshot and fold agree");
-    }
 }

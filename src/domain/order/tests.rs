@@ -1,8 +1,10 @@
 //! Is an order placed, cancelled and expired only as it should be? Tables in order of precedence of refusal.
 
+mod answers;
 mod gate;
 mod interleaved;
 mod model;
+mod sale;
 
 use std::time::Duration;
 

@@ -1,9 +1,7 @@
-//! Is each payment recorded once, and never more given back than was paid? Tables in order of precedence of refusal,
-//! and a plain reference.
+//! Is each payment recorded once, and never more given back than was paid? Tables in order of precedence of refusal;
+//! `model` asks in every order.
 
-use std::collections::HashMap;
-
-use proptest::prelude::*;
+mod model;
 
 use super::*;
 use crate::domain::testing::{Story, Then, check, story};
@@ -137,6 +135,22 @@ fn what_was_forgotten_cannot_be_recorded_again() {
 }
 
 #[test]
+fn what_is_over_is_gone_although_nothing_happened_since() {
+    let (memory, ahead) = (millis(limits::STORE_MEMORY), millis(limits::PAID_AT_AHEAD));
+    let last = NOW + memory + ahead;
+    let paid = |at: i64| store().after(&record("p1", 10)).key("back").at(at);
+    let back = || paid(last).after(&cancel("p1", Some(4))).slept();
+    let too_old = Refusal::PaymentTooOld { oldest: Timestamp(NOW + ahead + 1) };
+    check(vec![
+        ("in the last moment", paid(last), cancel("p1", Some(4)), Then::Happens(&["store.payment_cancelled"])),
+        ("the same again, later", back().at(last + 1), cancel("p1", Some(4)), Then::Replays(3)),
+        ("too late", paid(last + 1), cancel("p1", Some(4)), Then::Refuses(Refusal::NotFound)),
+        ("recorded again in the last moment", paid(last), record("p1", 10), Then::Replays(2)),
+        ("recorded again too late", paid(last + 1), record("p1", 10), Then::Refuses(too_old)),
+    ]);
+}
+
+#[test]
 fn the_key_of_a_late_cancellation_is_remembered() {
     let (memory, keys) = (millis(limits::STORE_MEMORY), millis(limits::KEY_MEMORY));
     let at = NOW + memory;
@@ -169,47 +183,4 @@ fn a_full_store_takes_no_more_until_it_forgets() {
         ("the same again", full, record("p1", 10), Then::Replays(2)),
         ("old ones can go", later, recent, Then::Happens(&["store.payment_recorded"])),
     ]);
-}
-
-proptest! {
-    /// The reference: what is left of each payment, in a plain map.
-    #[test]
-    fn money_is_counted_as_in_a_plain_map(
-        steps in prop::collection::vec((0..4u8, 0..5u64, prop::option::of(1..6u64), any::<bool>()), 0..60),
-    ) {
-        let mut left: HashMap<u8, (u64, u64)> = HashMap::new();
-        let mut store = store();
-        for (n, (id, minor, part, pays)) in steps.into_iter().enumerate() {
-            store = store.key(&format!("step {n}"));
-            let name = format!("p{id}");
-            if pays {
-                let answer = store.tell(&record(&name, minor + 1));
-                match left.get(&id) {
-                    None => {
-                        prop_assert!(matches!(answer, Ok(Decision::Append(_))));
-                        left.insert(id, (minor + 1, minor + 1));
-                    }
-                    Some((paid, _)) if *paid == minor + 1 => prop_assert!(matches!(answer, Ok(Decision::Replay(_)))),
-                    Some(_) => prop_assert_eq!(answer, Err(Refusal::PaymentMismatch)),
-                }
-            } else {
-                let answer = store.tell(&cancel(&name, part));
-                match left.get_mut(&id) {
-                    None => prop_assert_eq!(answer, Err(Refusal::NotFound)),
-                    Some((_, 0)) => prop_assert_eq!(answer, Err(Refusal::AlreadyCancelled)),
-                    Some((_, rest)) if part.unwrap_or(*rest) > *rest => {
-                        prop_assert_eq!(answer, Err(Refusal::AmountExceedsRemaining { remaining: amount(*rest) }));
-                    }
-                    Some((_, rest)) => {
-                        prop_assert!(matches!(answer, Ok(Decision::Append(_))));
-                        *rest -= part.unwrap_or(*rest);
-                    }
-                }
-            }
-            for (id, (_, rest)) in &left {
-                prop_assert_eq!(store.state.remaining(&PaymentId::new(format!("p{id}"))), Some(amount(*rest)));
-            }
-        }
-        prop_assert!(store.clone().slept().state == store.state, "snapshot and fold agree");
-    }
 }

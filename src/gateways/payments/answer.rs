@@ -10,6 +10,7 @@ use super::outcome::{
     Cancelled, Confirm, Confirmation, Lookup, Mismatch, Payment, Refund, Refunding, Returned, Standing, Unknown,
 };
 use crate::ids::{OrderId, PaymentKey};
+use crate::limits;
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
@@ -103,11 +104,18 @@ fn told(raw: &Raw) -> Result<Payment, Unknown> {
         return object(&raw.body).and_then(payment).ok_or(Unknown::Malformed);
     }
     let failure: Option<WireFailure> = object(&raw.body);
-    // A code gets into logs and answers: what does not look like one is none.
-    let plain = |code: &String| {
-        code.len() <= 64 && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
-    };
-    Err(Unknown::Status { status: raw.status, code: failure.map(|f| f.code).filter(plain) })
+    Err(Unknown::Status { status: raw.status, code: failure.and_then(code) })
+}
+
+/// A code gets into the log and into answers: what does not look like one is none.
+fn code(failure: WireFailure) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit();
+    Some(failure.code).filter(|code| code.len() <= limits::PSP_CODE_CHARS && code.bytes().all(plain))
+}
+
+/// So does the name of a movement of money.
+fn name(text: String) -> Option<String> {
+    PaymentKey::parse(&text).map(|_| text)
 }
 
 /// Arrays would do for serde, member by member in their order; not for us.
@@ -128,10 +136,10 @@ fn payment(wire: WirePayment) -> Option<Payment> {
         amount,
         balance,
         currency,
-        transaction_key: wire.last_transaction_key,
+        transaction_key: wire.last_transaction_key.and_then(name),
         method: wire.method,
         approved_at: wire.approved_at.and_then(|at| Timestamp::parse(&at)),
-        failure: wire.failure.map(|failure| failure.code),
+        failure: wire.failure.and_then(code),
         cancels,
     })
 }
@@ -140,7 +148,7 @@ fn cancelled(wire: WireCancel) -> Option<Cancelled> {
     Some(Cancelled {
         amount: whole(&wire.cancel_amount)?,
         reason: wire.cancel_reason.unwrap_or_default(),
-        transaction_key: wire.transaction_key,
+        transaction_key: wire.transaction_key.and_then(name),
         // Older versions of the API have no status: what was listed was done.
         done: wire.cancel_status.is_none_or(|status| status == "DONE"),
     })

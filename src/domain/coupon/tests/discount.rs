@@ -1,5 +1,7 @@
 //! Is it the promised amount less, and never more than the seats cost?
 
+use proptest::prelude::*;
+
 use super::*;
 
 const SHOW: &str = "sh_1";

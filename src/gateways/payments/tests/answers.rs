@@ -40,6 +40,18 @@ fn said(answer: &Raw) -> String {
 }
 
 #[test]
+fn a_movement_of_money_has_a_name_or_none() {
+    let name = |text: &str| match confirmation(&confirm("pk_1"), &done(&[("lastTransactionKey", json!(text))])) {
+        Confirmation::Confirmed(captured) => captured.transaction_key,
+        other => panic!("it is this payment: {other:?}"),
+    };
+    assert_eq!(name("TX-1_a").as_deref(), Some("TX-1_a"));
+    for text in ["", "a b", "김민지", "a\u{0}", &"x".repeat(201)] {
+        assert_eq!(name(text), None, "no free text gets into the log: {text}");
+    }
+}
+
+#[test]
 fn only_an_answer_about_this_very_payment_confirms_it() {
     let table: &[(&str, Value, &str)] = &[
         ("something", json!("else"), "confirmed"),
@@ -74,6 +86,10 @@ fn only_an_answer_about_this_very_payment_confirms_it() {
     }
     let aborted = done(&[("status", json!("ABORTED")), ("failure", json!({"code": "REJECT_CARD_PAYMENT"}))]);
     assert_eq!(said(&aborted), "declined REJECT_CARD_PAYMENT");
+    for text in ["한도초과 010-1234-5678", "reject", "A B", &"A".repeat(65)] {
+        let aborted = done(&[("status", json!("ABORTED")), ("failure", json!({"code": text}))]);
+        assert_eq!(said(&aborted), "declined ABORTED", "no free text gets into the log: {text}");
+    }
     // A refusal of somebody else's payment is no refusal of this one.
     let foreign = done(&[("status", json!("ABORTED")), ("orderId", json!("order-pk_2"))]);
     assert_eq!(said(&foreign), "unknown other-payment");
