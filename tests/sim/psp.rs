@@ -57,9 +57,14 @@ impl Provider {
         *self.deliver.lock() = Some(Box::new(deliver));
     }
 
-    /// From now on all goes well, and every payment is told of again, as the real one repeats its news.
+    /// From now on all goes well.
     pub fn heal(&self) {
         self.calm.store(true, Ordering::SeqCst);
+    }
+
+    /// Every payment is told of again. News that a node has taken and died with are not repeated by anybody else: money
+    /// that comes after people have said that there is none is found by these alone.
+    pub fn tell_again(&self) {
         for _ in 0..3 {
             self.booked().iter().for_each(|row| self.news(&row.order, &row.key));
         }

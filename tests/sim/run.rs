@@ -75,6 +75,7 @@ async fn simulate(plan: &Plan) -> Report {
     world.provider.heal();
     let healed = world.clock.elapsed();
     reign.await.expect("whoever starts nodes goes on");
+    world.provider.tell_again();
     world.ghosts.close();
     world.ghosts.wait().await;
     pass(HEALED.saturating_sub(world.clock.elapsed().saturating_sub(healed))).await;

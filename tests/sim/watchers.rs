@@ -196,10 +196,10 @@ impl Diary {
         let mut changed = Vec::new();
         for record in records {
             match &self.topic {
-                Topic::Seats(performance) => {
-                    if record.stream.as_str().starts_with(&StreamId::seat_prefix(performance)) {
-                        changed.extend(record.stream.seat_id().map(|seat| seat.to_string()));
-                    }
+                Topic::Seats(performance)
+                    if record.stream.as_str().starts_with(&StreamId::seat_prefix(performance)) =>
+                {
+                    changed.extend(record.stream.seat_id().map(|seat| seat.to_string()));
                 }
                 Topic::Order(order) if record.stream == StreamId::order(order) => changed.push(String::new()),
                 Topic::Store(store) if record.stream == StreamId::store(store) && record.version > Version(1) => {

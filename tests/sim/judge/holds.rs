@@ -68,10 +68,10 @@ pub fn holds(world: &World, records: &[Record]) -> Vec<String> {
                 Some(_) => violations.push(format!("I2 at {here}: {order} expired while its payment is open")),
                 None => violations.push(format!("I2 at {here}: {order} ended twice")),
             },
-            OrderEvent::Cancelled(_) | OrderEvent::Failed(_) | OrderEvent::Completed(_) => {
-                if open.remove(&order).is_none() {
-                    violations.push(format!("I2 at {here}: {order} ended twice"));
-                }
+            OrderEvent::Cancelled(_) | OrderEvent::Failed(_) | OrderEvent::Completed(_)
+                if open.remove(&order).is_none() =>
+            {
+                violations.push(format!("I2 at {here}: {order} ended twice"));
             }
             _ => {}
         }
