@@ -290,6 +290,10 @@ impl Journal for Door {
         self.gate.through(self.log.latest_of(partition, prefix, up_to)).await
     }
 
+    async fn streams(&self, of: Partition, after: Option<&StreamId>, most: usize) -> Result<Vec<StreamId>, Fault> {
+        self.gate.through(self.log.streams(of, after, most)).await
+    }
+
     async fn heads(&self) -> Result<Vec<Position>, Fault> {
         self.gate.through(self.log.heads()).await
     }
