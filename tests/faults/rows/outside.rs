@@ -170,7 +170,7 @@ async fn redis(run: &mut Run<'_>) -> Result<(), String> {
             run.broken("apart", format!("20 commands took {took:?} without Redis"));
         }
         pause_between(&run.dice, 100, 800).await;
-        run.house.redis.ensure().await;
+        run.house.redis.again().await;
         mend(&run.stage.wires.redis).await;
     }
     if !run.stage.node.runs() || run.stage.node.pid() != pid {

@@ -59,7 +59,7 @@ pub async fn strike(house: &mut House, stage: &mut Stage, crew: &Crew, dice: &En
         "Redis killed" => {
             house.redis.stop().await;
             pause(moment).await;
-            house.redis.ensure().await;
+            house.redis.again().await;
         }
         "Redis frozen" => {
             house.redis.freeze();

@@ -119,7 +119,7 @@ impl Stage {
         self.wires.open();
         self.cluster.signal(rustix::process::Signal::CONT);
         self.cluster.ensure();
-        redis.ensure().await;
+        redis.again().await;
         self.provider.ensure().await?;
         self.node.signal(rustix::process::Signal::CONT);
         self.node.ensure().await

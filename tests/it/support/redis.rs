@@ -35,7 +35,11 @@ impl Redis {
         redis
     }
 
+    /// Starts it, or thaws it if it runs.
     pub async fn again(&mut self) {
+        if self.child.is_some() {
+            return self.thaw();
+        }
         let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(&self.keeps)
@@ -48,15 +52,6 @@ impl Redis {
             .expect("redis-server is installed");
         self.child = Some(child);
         until("Redis", || self.said("PING"), |said| said.as_deref() == Some("PONG")).await;
-    }
-
-    /// Thaws it, or starts it, whatever it takes.
-    pub async fn ensure(&mut self) {
-        if self.child.is_some() {
-            self.thaw();
-        } else {
-            self.again().await;
-        }
     }
 
     pub async fn stop(&mut self) {
