@@ -202,7 +202,7 @@ pub async fn buyer(crew: Arc<Crew>, who: Person, dice: Entropy) {
             }
             match dice.below(100) {
                 0..60 => purchase(&crew, &who, &dice, &order, &placed.body["amount"]).await,
-                60..75 => cancel(&crew, &who, &order).await,
+                60..75 => cancel(&crew, &who, &order, &json!({})).await,
                 _ => {}
             }
         }
@@ -237,15 +237,28 @@ async fn purchase(crew: &Crew, who: &Person, dice: &Entropy, order: &str, amount
         let paid = crew.insist(who, "pay", order, &path, &key, &body).await;
         match paid.status {
             402 => crew.count("declined"),
-            200 if dice.below(100) < 45 => return cancel(crew, who, order).await,
+            200 => match dice.below(100) {
+                0..35 => return cancel(crew, who, order, &json!({})).await,
+                35..50 => return share(crew, who, order, &paid.body).await,
+                _ => return,
+            },
             _ => return,
         }
     }
 }
 
-async fn cancel(crew: &Crew, who: &Person, order: &str) {
+async fn cancel(crew: &Crew, who: &Person, order: &str, body: &Value) {
     let key = crew.fresh_key("cancel");
-    crew.insist(who, "cancel", order, &format!("/v1/orders/{order}/cancel"), &key, &json!({})).await;
+    crew.insist(who, "cancel", order, &format!("/v1/orders/{order}/cancel"), &key, body).await;
+}
+
+/// One of several tickets is given back.
+async fn share(crew: &Crew, who: &Person, order: &str, paid: &Value) {
+    let tickets = paid["tickets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let [first, _, ..] = tickets {
+        crew.count("shares given back");
+        cancel(crew, who, order, &json!({"tickets": [first["ticket_id"]]})).await;
+    }
 }
 
 /// Takes one of the few coupons for each hunter in turn, each twice at once, and many of the plenty.
