@@ -93,8 +93,6 @@ pub const HEARTBEAT_ANSWER: Duration = Duration::from_secs(2);
 const _: () = assert!(HEARTBEAT_ANSWER.as_millis() < LEASE.as_millis(), "a slow heartbeat ends before the lease");
 /// Answers that append nothing stop this long before the lease runs out.
 pub const LEASE_MARGIN: Duration = Duration::from_millis(500);
-/// A node from which its lock's session has heard nothing for so long stands still, and loses the lock to whoever asks.
-pub const STANDS_STILL: Duration = Duration::from_secs(2 * LEASE.as_secs());
 const _: () = assert!(LEASE.as_millis() > 2 * HEARTBEAT.as_millis(), "one lost heartbeat does not cost the lease");
 
 /// The database gives up a statement after this.

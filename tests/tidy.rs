@@ -97,7 +97,7 @@ const ONE_ENGINE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "src/journal/postgres",
-        &["node_renew.sql", "node_still.sql", "nodes_fresh.sql"],
+        &["node_renew.sql", "nodes_fresh.sql"],
         "a file has a lock of the system, which neither runs out nor outlives its process",
     ),
     (

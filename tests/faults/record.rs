@@ -76,6 +76,9 @@ pub struct Call {
     ask: Ask,
 }
 
+/// How many calls there were: by what they were, how they ended, status and code.
+pub type Counts = BTreeMap<(&'static str, Outcome, u16, String), u64>;
+
 /// Writes down what clients and watchers see. Shared by all of them.
 #[derive(Debug)]
 pub struct Recorder {
@@ -83,7 +86,7 @@ pub struct Recorder {
     streams: Mutex<File>,
     calls: AtomicU64,
     began: Duration,
-    counts: Mutex<BTreeMap<(&'static str, Outcome, u16, String), u64>>,
+    counts: Mutex<Counts>,
 }
 
 impl Recorder {
@@ -130,7 +133,7 @@ impl Recorder {
     }
 
     /// Calls by what they were, how they ended, status and code.
-    pub fn counts(&self) -> BTreeMap<(&'static str, Outcome, u16, String), u64> {
+    pub fn counts(&self) -> Counts {
         self.counts.lock().clone()
     }
 

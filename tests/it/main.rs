@@ -43,7 +43,6 @@ mod storm;
 mod streams;
 mod streams_cut;
 mod support;
-mod unanswered;
 mod watchers;
 mod watchers_gone;
 mod who_may;

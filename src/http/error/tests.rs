@@ -98,3 +98,13 @@ fn faults_say_whether_it_may_have_happened_and_nothing_internal() {
         assert!(header.is_none_or(|value| value == "1"));
     }
 }
+
+/// The command is in the log: whatever keeps its answer from being made, it may have been done.
+#[test]
+fn what_is_done_is_never_answered_with_nothing_was_done() {
+    for fault in [Fault::unavailable("x"), Fault::internal("x"), Fault::Superseded, Fault::UnknownOutcome] {
+        let problem = Problem::unanswered(fault);
+        assert_eq!(problem.code, Code::OutcomeUnknown);
+        assert_eq!(problem.members["outcome"], "unknown");
+    }
+}

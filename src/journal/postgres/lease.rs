@@ -127,7 +127,6 @@ impl Inner {
 
     async fn claim_with(&self, seat: &mut Seat, node: &NodeId) -> Result<Tried, sqlx::Error> {
         if !seat.lock().await? {
-            seat.end_still().await?;
             return Ok(Tried::Busy(holder(&mut seat.conn).await?));
         }
         let conn = &mut seat.conn;
@@ -227,17 +226,6 @@ impl Seat {
         Ok(self.locked)
     }
 
-    /// A process that is stopped keeps its connections, and with them the lock, for as long as it likes. Nothing is lost by
-    /// ending its session: the epoch fences what it still writes, and it steps down when it wakes up.
-    async fn end_still(&mut self) -> Result<(), sqlx::Error> {
-        let end = sqlx::query_scalar::<_, i64>(include_str!("node_still.sql")).bind(SERVING_LOCK);
-        let ended = end.bind(milliseconds(limits::STANDS_STILL)).fetch_one(&mut self.conn).await?;
-        if ended > 0 {
-            tracing::warn!("the node that had the log stands still; its session was ended");
-        }
-        Ok(())
-    }
-
     async fn unlock(&mut self) -> Result<(), sqlx::Error> {
         if self.locked {
             sqlx::query("SELECT pg_advisory_unlock($1)").bind(SERVING_LOCK).execute(&mut self.conn).await?;
@@ -248,11 +236,7 @@ impl Seat {
 }
 
 fn lease_ms() -> i64 {
-    milliseconds(limits::LEASE)
-}
-
-fn milliseconds(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(limits::LEASE.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn unavailable(error: impl ToString) -> ClaimError {

@@ -280,10 +280,8 @@ impl Order {
                 self.review = Some(event.data["about"].to_string());
             }
             "review.settled" => self.review = None,
-            "ticket.checked_in" => {
-                if !self.tickets.get(event.text("ticket_id")).is_some_and(|ticket| ticket.live) {
-                    verdict.broken("M2", format!("{place}: a ticket that is not live is checked in"));
-                }
+            "ticket.checked_in" if !self.tickets.get(event.text("ticket_id")).is_some_and(|ticket| ticket.live) => {
+                verdict.broken("M2", format!("{place}: a ticket that is not live is checked in"));
             }
             _ => {}
         }

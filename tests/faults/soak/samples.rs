@@ -116,7 +116,9 @@ pub fn slope(samples: &[Sample]) -> f64 {
     if under > 0.0 { over / under * 3_600.0 } else { 0.0 }
 }
 
-fn median(samples: &[Sample], of: fn(&Sample) -> i64) -> i64 {
+type Count = fn(&Sample) -> i64;
+
+fn median(samples: &[Sample], of: Count) -> i64 {
     let mut all: Vec<i64> = samples.iter().map(of).collect();
     all.sort_unstable();
     all.get(all.len() / 2).copied().unwrap_or_default()
@@ -134,7 +136,7 @@ pub fn judge(samples: &[Sample], end: &Sample) -> Vec<String> {
     }
     // Faults make peaks; what stays is in the middle.
     let thirds = samples.chunks(samples.len().div_ceil(3)).collect::<Vec<_>>();
-    let counts: [(&str, fn(&Sample) -> i64, i64); 3] = [
+    let counts: [(&str, Count, i64); 3] = [
         ("sessions at Postgres", |s| s.sessions, 2),
         ("threads", |s| i64::try_from(s.threads).unwrap_or(i64::MAX), 8),
         ("open files", |s| i64::try_from(s.files).unwrap_or(i64::MAX), 32),
