@@ -51,6 +51,7 @@ impl Redis {
     }
 
     /// Thaws it, or starts it, whatever it takes.
+    #[allow(dead_code, reason = "the fault bench needs it, the tests over HTTP do not")]
     pub async fn ensure(&mut self) {
         if self.child.is_some() {
             self.thaw();
