@@ -21,7 +21,7 @@ use onsale::journal::memory::MemoryJournal;
 use onsale::journal::open::Target;
 use onsale::live::{Hub, HubParts, TaskLookup};
 use onsale::projections::ROSTER;
-use onsale::projections::runner::{self, Keeping, Runner};
+use onsale::projections::runner::{self, Keeping, Runner, State};
 use onsale::projections::store;
 use onsale::sagas::{self, Processes};
 use onsale::throttle::Throttle;
@@ -65,6 +65,7 @@ impl Node {
             roster: ROSTER,
             keeping: Keeping::Ours,
         });
+        ready(&runner).await;
         let front = http::router(Handles {
             accounts: app::accounts(AccountParts {
                 cabinet: cabinet.clone(),
@@ -127,6 +128,14 @@ impl Node {
         let now = SystemClock.wall();
         let principal = Principal::operator(AccountId::new(account), role, store.map(StoreId::new), now);
         self.signer.sign(&principal, 365 * DAY, now).expect("a token")
+    }
+}
+
+/// Until its read models are made, a node answers lists by saying so.
+async fn ready(runner: &Runner) {
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    while runner.statuses().iter().any(|(_, status)| status.state != State::Live) {
+        look.tick().await;
     }
 }
 
