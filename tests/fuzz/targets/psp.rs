@@ -81,7 +81,7 @@ fn read(data: &[u8]) {
         payment_key: payment_key.clone(),
         order_id: order_id.clone(),
         refund_id: RefundId::of(&order_id, 1),
-        share: if raw.status % 2 == 0 { Share::Whole } else { Share::Part },
+        share: if raw.status.is_multiple_of(2) { Share::Whole } else { Share::Part },
         amount: amount(MINOR),
         currency: Currency::KRW,
         reason: "changed my mind".into(),
