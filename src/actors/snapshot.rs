@@ -43,7 +43,7 @@ async fn keep<A: Aggregate>(
 ) -> Result<(), Fault> {
     let reach = journal.reach(stream, A::SNAPSHOT_VERSION).await?;
     let end = keep_segments::<A>(journal, follow, (partition, stream), reach.end, shortening.tail).await?;
-    if A::GROWS || !whole_is_due(reach, end, shortening.whole.max(entries)) {
+    if A::GROWS || !whole_is_due(reach, end, entries, shortening) {
         return Ok(());
     }
     let loaded = journal.load(std::slice::from_ref(stream)).await?.pop().unwrap_or_default();
@@ -95,7 +95,8 @@ async fn committed(
 }
 
 /// Once for every so many events: one that is too large to be kept is not tried again with every segment.
-fn whole_is_due(before: Reach, end: Version, every: u64) -> bool {
+fn whole_is_due(before: Reach, end: Version, entries: u64, shortening: Shortening) -> bool {
+    let every = shortening.whole.max(entries);
     let times = |version: Version| version.0.saturating_sub(before.whole.0) / every;
     times(end) > times(before.end)
 }

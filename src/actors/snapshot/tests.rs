@@ -202,7 +202,12 @@ async fn a_state_that_forgets_is_saved_as_a_whole_and_its_segments_go() {
 #[test]
 fn a_whole_state_is_due_once_for_every_so_many_events() {
     let due = |whole, before, end, entries| {
-        whole_is_due(Reach { whole: Version(whole), end: Version(before) }, Version(end), entries)
+        whole_is_due(
+            Reach { whole: Version(whole), end: Version(before) },
+            Version(end),
+            entries,
+            Shortening::default(),
+        )
     };
     let table = [
         (due(0, 0, 15_999, 1), false),
