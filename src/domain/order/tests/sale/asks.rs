@@ -259,7 +259,7 @@ impl Sheet {
     }
 
     fn returned(&mut self, number: usize, done: bool) -> Said {
-        if !self.backs.get(number - 1).is_some_and(|back| !back.done) {
+        if self.backs.get(number - 1).is_none_or(|back| back.done) {
             return Said::Unchanged;
         }
         if done {
@@ -312,7 +312,7 @@ impl Sheet {
     }
 
     fn due(&mut self) -> Said {
-        if !self.deadline().is_some_and(|at| self.now >= at) {
+        if self.deadline().is_none_or(|at| self.now < at) {
             return Said::Unchanged;
         }
         if self.holds() {
