@@ -154,6 +154,10 @@ async fn around(Inner { edge, plain, asking }: &Inner, mut request: Request) -> 
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = as_problem(response, Problem::new(Code::MethodNotAllowed, "see the Allow header"));
     }
+    // The pages of the document look for their files themselves, and have no words for one that is not there.
+    if response.status() == StatusCode::NOT_FOUND && response.extensions().get::<Problem>().is_none() {
+        response = as_problem(response, Problem::not_found());
+    }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         write_problem(&mut response, &problem, &id);
     }

@@ -158,7 +158,7 @@ async fn unknown_routes_methods_and_parameters_are_problems() {
 
     let unknown = send(&app, "GET", &format!("/v1/shows/sh_{HASH}?x=1"), &[]).await;
     assert_eq!(json_of(unknown).await["code"], json!("unknown-parameter"));
-    for path in ["/v1/shows/%ff", "/problems/%ff"] {
+    for path in ["/v1/shows/%ff", "/problems/%ff", "/docs/nothing", "/docs//v1/shows"] {
         assert_eq!(json_of(send(&app, "GET", path, &[]).await).await["code"], json!("not-found"), "{path}");
     }
 }

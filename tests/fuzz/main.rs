@@ -38,57 +38,57 @@ fn run(name: &str, damaged: usize) {
 
 #[test]
 fn facts_as_they_stand_in_the_log() {
-    run("facts", 8_000);
+    run("facts", 30_000);
 }
 
 #[test]
 fn states_as_they_stand_in_snapshots() {
-    run("states", 3_000);
+    run("states", 15_000);
 }
 
 #[test]
 fn ids_positions_times_and_addresses() {
-    run("ids", 10_000);
+    run("ids", 40_000);
 }
 
 #[test]
 fn tokens_of_every_kind() {
-    run("tokens", 1_500);
+    run("tokens", 8_000);
 }
 
 #[test]
 fn the_configuration() {
-    run("config", 300);
+    run("config", 1_000);
 }
 
 #[test]
 fn scripts_of_the_simulated_provider() {
-    run("script", 2_000);
+    run("script", 4_000);
 }
 
 #[test]
 fn webhooks() {
-    run("webhook", 4_000);
+    run("webhook", 15_000);
 }
 
 #[test]
 fn answers_of_the_payment_provider() {
-    run("psp", 4_000);
+    run("psp", 15_000);
 }
 
 #[test]
 fn hints_from_other_nodes() {
-    run("hints", 8_000);
+    run("hints", 20_000);
 }
 
 #[test]
 fn requests_of_every_route() {
-    run("request", 1_500);
+    run("request", 4_000);
 }
 
 #[test]
 fn bytes_on_the_wire() {
-    run("wire", 400);
+    run("wire", 2_000);
 }
 
 #[test]
