@@ -166,8 +166,9 @@ pub async fn list(by: By<Anyone>, At(id): At<OrderId>, State(hub): State<Hub>) -
 }
 
 #[utoipa::path(post, path = "/v1/psp/toss/webhook", tag = "orders", request_body = String,
-    responses((status = 200, description = "heard; what it says is not believed, the payment is looked up")))]
-pub async fn webhook(State(processes): State<Processes>, body: Raw) -> StatusCode {
-    processes.hint(&body.0);
-    StatusCode::OK
+    responses((status = 200, description = "heard; what it says is not believed, the payment was looked up"),
+              (status = 503, body = ProblemBody, description = "it is not known yet how the payment stands; tell it again")))]
+pub async fn webhook(State(processes): State<Processes>, body: Raw) -> Result<StatusCode, Problem> {
+    processes.hint(&body.0).await?;
+    Ok(StatusCode::OK)
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::runner::Turn;
-use crate::domain::order::{Answer, Late, Order, PayStep, Settle, State};
+use crate::actors::CommandError;
+use crate::domain::order::{Answer, Late, Order, PayStep, Settle, State, Step};
 use crate::fault::Fault;
 use crate::gateways::payments::{Confirm, Confirmation, Hint, Lookup, SharedPayments, Standing, Unknown};
 use crate::ids::{OrderId, PaymentKey, StreamId};
@@ -98,40 +99,54 @@ pub fn unknown(call: &'static str, order: &OrderId, reason: &Unknown) {
 }
 
 /// A hint names a payment of ours: whoever waits for it looks at once. It may also be money that came too late, whether or
-/// not somebody waits for another one.
-pub fn hinted(inner: &Arc<Inner>, hint: Hint) {
+/// not somebody waits for another one. An error: the log does not know yet how the payment stands, so the news must come again.
+/// People may still rule that no money came, and then these news are all that finds it.
+pub async fn hinted(inner: &Arc<Inner>, hint: Hint) -> Result<(), Fault> {
     let stream = StreamId::order(&hint.order_id);
     if let Some(nudge) = inner.running.lock().get(&stream) {
         nudge.notify_one();
     }
-    let (Some(key), Ok(permit)) = (hint.payment_key, inner.hints.clone().try_acquire_owned()) else { return };
+    let Some(key) = hint.payment_key else { return Ok(()) };
+    let busy = |_| Fault::unavailable("too many hints are followed already");
+    let permit = inner.hints.clone().try_acquire_owned().map_err(busy)?;
     let inner = inner.clone();
-    inner.parts.tracker.clone().spawn(async move {
+    // Whoever told us may hang up: the look goes on.
+    let look = inner.parts.tracker.clone().spawn(async move {
         let _permit = permit;
-        if let Err(error) = look_for_late(&inner, &stream, &hint.order_id, &key).await {
-            tracing::debug!(%error, %stream, "a hint was not followed");
-        }
+        let looked = look_for_late(&inner, &stream, &hint.order_id, &key).await;
+        looked.inspect_err(|fault| tracing::info!(%fault, %stream, "a hint could not be followed"))
     });
+    look.await.unwrap_or_else(|_| Err(Fault::unavailable("the node is shutting down")))
 }
 
 /// Only payments that were declined for us are looked at: nobody else's hints make us ask the provider.
-async fn look_for_late(
-    inner: &Arc<Inner>,
-    stream: &StreamId,
-    order: &OrderId,
-    key: &PaymentKey,
-) -> Result<(), crate::actors::CommandError> {
+async fn look_for_late(inner: &Arc<Inner>, stream: &StreamId, order: &OrderId, key: &PaymentKey) -> Result<(), Fault> {
     let wanted = key.clone();
-    let declined = move |state: &State| state.is_declined(&wanted);
-    let asked = inner.parts.dispatch.read::<Order, _>(stream.clone(), declined).await?.value;
-    let (Some(payments), true) = (&inner.parts.payments, asked) else { return Ok(()) };
-    if let Lookup::Found(found) = payments.find_by_payment_key(key).await
-        && found.standing == Standing::Captured
-        && found.order_id == *order
-        && found.payment_key == *key
-    {
-        let reference = found.transaction_key.unwrap_or_else(|| key.to_string());
-        late(inner, stream, key, reference).await?;
+    let view = move |state: &State| {
+        let open = matches!(state.step(), Some(Step::Pay(step)) if step.payment_key == wanted);
+        (open, state.is_declined(&wanted))
+    };
+    let (open, declined) = match inner.parts.dispatch.read::<Order, _>(stream.clone(), view).await {
+        Ok(read) => read.value,
+        // There is no such order, so nothing was asked for.
+        Err(CommandError::Refused(_)) => return Ok(()),
+        Err(CommandError::Failed(fault)) => return Err(fault),
+    };
+    if open {
+        return Err(Fault::unavailable("the payment is being looked at"));
     }
-    Ok(())
+    let (Some(payments), true) = (&inner.parts.payments, declined) else { return Ok(()) };
+    match payments.find_by_payment_key(key).await {
+        Lookup::Found(found)
+            if found.standing == Standing::Captured && found.order_id == *order && found.payment_key == *key =>
+        {
+            let reference = found.transaction_key.unwrap_or_else(|| key.to_string());
+            late(inner, stream, key, reference).await
+        }
+        Lookup::Found(_) | Lookup::NotFound => Ok(()),
+        Lookup::Unknown { reason } => {
+            unknown("hint", order, &reason);
+            Err(Fault::unavailable("the payment provider does not say how the payment stands"))
+        }
+    }
 }

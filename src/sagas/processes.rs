@@ -13,6 +13,7 @@ use super::{Watch, payment, runner};
 use crate::actors::Dispatch;
 use crate::clock::Entropy;
 use crate::domain::order::Pay;
+use crate::fault::Fault;
 use crate::gateways::payments::{Confirm, SharedPayments};
 use crate::ids::{OrderId, StreamId};
 use crate::journal::SharedJournal;
@@ -122,10 +123,12 @@ impl Processes {
         let _answer = payments.confirm(&asked).await;
     }
 
-    /// Something may have happened at the provider: somebody looks. What the hint says is not believed.
-    pub fn hint(&self, body: &[u8]) {
-        if let Some(hint) = crate::gateways::payments::Hint::parse(body) {
-            payment::hinted(&self.0, hint);
+    /// Something may have happened at the provider: somebody looks. What the hint says is not believed. An error: nobody
+    /// could look, and whoever told must tell again.
+    pub async fn hint(&self, body: &[u8]) -> Result<(), Fault> {
+        match crate::gateways::payments::Hint::parse(body) {
+            Some(hint) => payment::hinted(&self.0, hint).await,
+            None => Ok(()),
         }
     }
 }

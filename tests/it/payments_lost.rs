@@ -231,6 +231,9 @@ async fn one_hint_after_a_wrong_ruling_is_enough() {
     until("looks in vain", || shop.psp.looks(), |looks| *looks >= 6).await;
     let settled = settle(&shop, &order, "not-captured").await.expect(200);
     assert_eq!(settled.body["status"], "awaiting_payment");
+    // Nobody can look just now: the provider is asked to tell it again.
+    let news = shop.told(&order, "pk_dark").await.problem(503, "unavailable");
+    assert!(news.header("retry-after").is_some());
     let shop = shop.restart_psp("").await;
     shop.hint(&order, "pk_dark").await;
     until("the money to be back", || shop.money_of(&order), |money| *money == (50_000, 50_000)).await;

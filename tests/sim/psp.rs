@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use onsale::audit::psp::Booked;
 use onsale::clock::{Clock, Entropy};
 use onsale::gateways::payments::simulator::DirectPayments;
@@ -27,7 +28,8 @@ use crate::world::Tally;
 /// The client of a node gives up after that long.
 const CALL_TIME: Duration = Duration::from_secs(2);
 
-type Deliver = Box<dyn Fn(Vec<u8>) + Send + Sync>;
+/// Brings news to whoever serves; true: they were heard.
+type Deliver = Box<dyn Fn(Vec<u8>) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// The provider and the way to it.
 pub struct Provider {
@@ -40,6 +42,8 @@ pub struct Provider {
     /// Payments whose confirmation some node did not hear.
     doubtful: Mutex<BTreeSet<PaymentKey>>,
     deliver: Mutex<Option<Deliver>>,
+    /// Payments of which news were heard.
+    heard: Mutex<BTreeSet<PaymentKey>>,
 }
 
 impl Provider {
@@ -48,12 +52,12 @@ impl Provider {
         let honest = faulty.scripted(Script::default());
         let entropy = Entropy::seeded(plan.seed ^ 0x70_73_70);
         let (calm, travels) = (AtomicBool::new(!plan.psp), plan.network);
-        let (doubtful, deliver) = (Mutex::default(), Mutex::new(None));
-        Arc::new(Self { faulty, honest, calm, travels, entropy, tally, doubtful, deliver })
+        let (doubtful, deliver, heard) = (Mutex::default(), Mutex::new(None), Mutex::default());
+        Arc::new(Self { faulty, honest, calm, travels, entropy, tally, doubtful, deliver, heard })
     }
 
     /// Where news go.
-    pub fn tell(&self, deliver: impl Fn(Vec<u8>) + Send + Sync + 'static) {
+    pub fn tell(&self, deliver: impl Fn(Vec<u8>) -> BoxFuture<'static, bool> + Send + Sync + 'static) {
         *self.deliver.lock() = Some(Box::new(deliver));
     }
 
@@ -62,11 +66,19 @@ impl Provider {
         self.calm.store(true, Ordering::SeqCst);
     }
 
-    /// Every payment is told of again. News that a node has taken and died with are not repeated by anybody else: money
-    /// that comes after people have said that there is none is found by these alone.
-    pub fn tell_again(&self) {
-        for _ in 0..3 {
-            self.booked().iter().for_each(|row| self.news(&row.order, &row.key));
+    /// What nobody has said to have heard is told again, until somebody has: money that comes after people have said that
+    /// there is none is found by these news alone.
+    pub async fn tell_again(&self) {
+        for _ in 0..50 {
+            let unheard = |row: &Booked| !self.heard.lock().contains(&row.key);
+            let left: Vec<Booked> = self.booked().into_iter().filter(unheard).collect();
+            if left.is_empty() {
+                return;
+            }
+            for row in left {
+                self.news(&row.order, &row.key).await;
+            }
+            pass(Duration::from_millis(200)).await;
         }
     }
 
@@ -102,10 +114,12 @@ impl Provider {
         Duration::from_millis(millis)
     }
 
-    fn news(&self, order: &OrderId, key: &PaymentKey) {
+    async fn news(&self, order: &OrderId, key: &PaymentKey) {
         let body = serde_json::json!({ "data": { "paymentKey": key, "orderId": order } }).to_string().into_bytes();
-        if let Some(deliver) = &*self.deliver.lock() {
-            deliver(body);
+        let delivered = self.deliver.lock().as_ref().map(|deliver| deliver(body));
+        let Some(delivered) = delivered else { return };
+        if tokio::time::timeout(CALL_TIME, delivered).await == Ok(true) {
+            self.heard.lock().insert(key.clone());
         }
     }
 
@@ -118,7 +132,7 @@ impl Provider {
             self.tally.count("news of a payment");
             tokio::spawn(async move {
                 pass(Duration::from_millis(late)).await;
-                own.news(&order, &key);
+                own.news(&order, &key).await;
             });
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use onsale::clock::{Clock, Entropy, SimulatedClock};
 use onsale::domain::{coupon, performance, store};
 use onsale::events::Record;
@@ -75,7 +76,7 @@ async fn simulate(plan: &Plan) -> Report {
     world.provider.heal();
     let healed = world.clock.elapsed();
     reign.await.expect("whoever starts nodes goes on");
-    world.provider.tell_again();
+    world.provider.tell_again().await;
     world.ghosts.close();
     world.ghosts.wait().await;
     pass(HEALED.saturating_sub(world.clock.elapsed().saturating_sub(healed))).await;
@@ -145,9 +146,7 @@ async fn build(plan: &Plan, tally: &Arc<Tally>, trouble: &Arc<Trouble>) -> World
     let hearing = fleet.clone();
     provider.tell(move |body| {
         let node = hearing.newest();
-        if node.gate.is_open() {
-            node.processes.hint(&body);
-        }
+        async move { node.gate.is_open() && node.processes.hint(&body).await.is_ok() }.boxed()
     });
     // The follower's troubles are its own as well.
     let aside = Arc::new(Trouble::new(&Plan { seed: seed ^ 0xf0, ..plan.clone() }, tally.clone()));
