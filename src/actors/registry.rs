@@ -227,8 +227,9 @@ impl Registry {
         self.idle.close();
     }
 
-    /// Asks actors that were idle for long to leave; sooner where too many are awake.
+    /// Asks actors that were idle for long to leave; sooner where too many are awake. Ends those that wait in vain.
     pub fn sweep(&self, now: Duration) {
+        self.idle.thin();
         let awake = self.awake();
         let idle = if awake > limits::ACTORS_AWAKE { Duration::from_secs(1) } else { limits::ACTOR_IDLE };
         self.ask_idle_to_leave(now, idle);

@@ -282,8 +282,8 @@ pub async fn hunter(crew: Arc<Crew>, hunters: Vec<Person>, dice: Entropy) {
     }
 }
 
-/// A store's payments, some of which are taken back.
-pub async fn till(crew: Arc<Crew>, dice: Entropy) {
+/// A store's payments, some of which are taken back; so many milliseconds between two of them.
+pub async fn till(crew: Arc<Crew>, dice: Entropy, (least, most): (u64, u64)) {
     while !crew.stopped() {
         let (world, id) = (&crew.world, crew.fresh_key("payment"));
         let body = json!({"payment_id": id, "amount": 100, "currency": "KRW", "method": "card",
@@ -295,7 +295,7 @@ pub async fn till(crew: Arc<Crew>, dice: Entropy) {
             let (path, key) = (format!("{path}/{id}/cancel"), crew.fresh_key("till"));
             crew.insist(&world.till, "store-cancel", &world.store, &path, &key, &json!({"amount": 40})).await;
         }
-        pause_between(&dice, 10, 80).await;
+        pause_between(&dice, least, most).await;
     }
 }
 

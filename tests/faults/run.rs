@@ -97,7 +97,7 @@ impl Run<'_> {
         for hunters in crew.world.hunters.chunks(crew.world.hunters.len() / 3) {
             self.people.spawn(load::hunter(crew.clone(), hunters.to_vec(), seeded()));
         }
-        self.people.spawn(load::till(crew.clone(), seeded()));
+        self.people.spawn(load::till(crew.clone(), seeded(), (10, 80)));
         let reader = crew.world.buyers[BUYERS].clone();
         self.people.spawn(load::reader(crew.clone(), reader, seeded()));
         *self.live.lock() = base.to_owned();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use onsale::clock::{Clock, Entropy, SystemClock};
+use onsale::clock::Entropy;
 use serde_json::json;
 
 use crate::load::Crew;
@@ -39,17 +39,5 @@ pub async fn regular(crew: Arc<Crew>, who: Person, dice: Entropy) {
             }
         }
         pause_between(&dice, 150, 500).await;
-    }
-}
-
-/// A quiet counter: about a payment a second.
-pub async fn till(crew: Arc<Crew>, dice: Entropy) {
-    while !crew.stopped() {
-        let (world, id) = (&crew.world, crew.fresh_key("payment"));
-        let body = json!({"payment_id": id, "amount": 100, "currency": "KRW", "method": "card",
-            "paid_at": SystemClock.wall().to_string()});
-        let path = format!("/v1/stores/{}/payments", world.store);
-        crew.insist(&world.till, "store-payment", &world.store, &path, &crew.fresh_key("till"), &body).await;
-        pause_between(&dice, 500, 1_500).await;
     }
 }

@@ -401,11 +401,12 @@ prop_state_machine! {
     fn asked_in_every_order(sequential 1..60 => Model);
 }
 
+/// Rounds at most: the rarest word is missed by one round in some ten.
+const ROUNDS: usize = 12;
+
 /// A run in which no order ever came to a refund would have shown nothing.
 #[test]
 fn an_order_answers_as_the_sheet_does() {
-    asked_in_every_order();
-    let reached = REACHED.lock().expect("nobody breaks off here");
     let kinds = crate::events::order::KINDS.iter().map(|kind| kind.name);
     let refusals = [
         "again",
@@ -427,6 +428,14 @@ fn an_order_answers_as_the_sheet_does() {
         "order-not-in-review",
         "ruling-unfit",
     ];
-    let missing: Vec<&str> = kinds.chain(refusals).filter(|word| !reached.contains(word)).collect();
-    assert!(missing.is_empty(), "never reached: {missing:?}");
+    let mut missing: Vec<&str> = kinds.chain(refusals).collect();
+    for _ in 0..ROUNDS {
+        asked_in_every_order();
+        let reached = REACHED.lock().expect("nobody breaks off here");
+        missing.retain(|word| !reached.contains(word));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("never reached: {missing:?}");
 }

@@ -89,7 +89,7 @@ impl Soaking {
             people.spawn(people::regular(crew.clone(), who, seeded()));
         }
         people.spawn(load::hunter(crew.clone(), crew.world.hunters[..HUNTERS].to_vec(), seeded()));
-        people.spawn(people::till(crew.clone(), seeded()));
+        people.spawn(load::till(crew.clone(), seeded(), (500, 1_500)));
         let live = Arc::new(Mutex::new(format!("http://{}", self.stage.wires.live.address)));
         let watchers = Watcher::all(crew);
         for watcher in watchers.clone() {
