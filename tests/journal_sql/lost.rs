@@ -123,8 +123,12 @@ async fn a_server_that_ends_all_sessions_costs_neither_lease_nor_positions() {
         state.head = state.head.next();
         first.heartbeat(&node("a")).await.expect("one heartbeat is enough to notice, reconnect and renew");
     }
-    // Nobody renews the row now, and it runs out meanwhile: only the lock, taken again, speaks for the first node.
-    let refused = second.claim(&node("b")).await;
+    // It goes on beating, and keeps what it has taken again.
+    let claiming = tokio::spawn(async move { second.claim(&node("b")).await });
+    while !claiming.is_finished() {
+        first.heartbeat(&node("a")).await.expect("it is the owner");
+    }
+    let refused = claiming.await.unwrap();
     assert!(matches!(refused, Err(ClaimError::Held { .. })), "{refused:?}");
     let positions = first.read_partition(state.partition, Position(0), 99).await.unwrap();
     let positions: Vec<u64> = positions.iter().map(|record| record.position.0).collect();

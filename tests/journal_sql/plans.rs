@@ -44,8 +44,9 @@ async fn loads_look_into_the_index_once_for_each_stream() {
             let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
             let plan = plan.join("\n");
             assert!(plan.contains("Index") && !plan.contains("Hash") && !plan.contains("Merge"), "{what}:\n{plan}");
-            // The names come one from another, each by the key that has them in order: a sort would read all rows for each.
-            assert!(what != "streams" || plan.matches("events_stream_version").count() == 2, "{what}:\n{plan}");
+            // The names come one from another, each by the key that has them in order: any other way reads all rows for each.
+            let astray = plan.contains("Seq Scan") || plan.contains("Bitmap") || plan.contains("events_pkey");
+            assert!(what != "streams" || plan.contains("events_stream_version") && !astray, "{what}:\n{plan}");
         }
         pool.close().await;
     }

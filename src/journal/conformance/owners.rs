@@ -58,9 +58,15 @@ pub async fn two_claims_exclude_each_other(harness: &Harness) {
     let (a, b) = (&harness.journal, (harness.reopen)().await);
     let (first, other) = (claimed(a).await, NodeId::new("node-b"));
     let mut log = Builder::after(&state_of(&first, 1));
-    let held = b.claim(&other).await;
+    // A claim may wait for as long as a lease lasts; the holder renews it meanwhile.
+    let (claimer, name) = (b.clone(), other.clone());
+    let claiming = tokio::spawn(async move { claimer.claim(&name).await });
+    while !claiming.is_finished() {
+        a.heartbeat(&node()).await.expect("the holder renews its lease");
+        tokio::task::yield_now().await;
+    }
+    let held = claiming.await.expect("it did not panic");
     assert!(matches!(held, Err(ClaimError::Held { .. })), "{held:?}");
-    a.heartbeat(&node()).await.expect("the holder renews its lease");
 
     let unit = log.unit(vec![fact(&order_in(P, 1))]);
     write(a, log.batch(vec![unit])).await;
