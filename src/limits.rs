@@ -469,6 +469,8 @@ pub const BENCH_PARTY: u32 = 10;
 const _: () = assert!(BENCH_PARTY as usize <= ORDER_SEATS, "its orders are taken");
 /// After that long, actors that nobody speaks to have left memory.
 pub const BENCH_ASLEEP: Duration = Duration::from_secs(420);
+/// Memory that has not fallen for so long stays where it is.
+pub const BENCH_SETTLED: Duration = Duration::from_secs(30);
 const _: () = assert!(BENCH_ASLEEP.as_secs() > ACTOR_IDLE.as_secs() + 60, "they are asked to leave by then");
 /// Stores whose feeds it watches, and watchers of them.
 pub const BENCH_TOPICS: u32 = 50_000;

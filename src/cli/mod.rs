@@ -29,15 +29,16 @@ use clap::Parser;
 use arguments::{Arguments, Global, Verb};
 use failure::Failure;
 
-/// Reads the arguments, does what they say and tells how it went.
+/// Reads the arguments, does what they say and tells how it went. A thread that has nothing to do calls `idle` before it
+/// sleeps, very often.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(idle: fn()) -> ExitCode {
     // Wrong usage ends here with code 2, `--help` and `--version` with 0; clap writes the message.
     let arguments = Arguments::parse();
     let done = match arguments.verb {
         Verb::Config(verb) => verb.run(),
         Verb::Token(verb) => verb.run(&arguments.global),
-        verb => run_async(verb, &arguments.global),
+        verb => run_async(verb, &arguments.global, idle),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,13 +50,14 @@ pub fn main() -> ExitCode {
 /// one that starts them, so it comes before there are any.
 const BESIDE: i32 = 10;
 
-fn run_async(verb: Verb, global: &Global) -> Result<(), Failure> {
+fn run_async(verb: Verb, global: &Global, idle: fn()) -> Result<(), Failure> {
     if matches!(verb, Verb::Replay(_) | Verb::Audit(_)) {
         // A system that refuses leaves us as important as we were.
         let _refused = rustix::process::nice(BESIDE);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(idle)
         .build()
         .map_err(|e| Failure::of(format!("no threads to work with: {e}")))?;
     let done = runtime.block_on(async {

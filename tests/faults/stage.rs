@@ -1,6 +1,7 @@
 //! Where a run takes place: Postgres, Redis, the payment provider's stand-in and the nodes as processes of their own, and
 //! a wire of ours between each two of them.
 
+pub mod clock;
 pub mod node;
 pub mod provider;
 pub mod world;
@@ -13,6 +14,7 @@ use crate::base::cluster::Cluster;
 use crate::base::postgres::{self, Database};
 use crate::base::proxy::{Proxy, Wire};
 use crate::support::redis::Redis;
+use clock::WrongClock;
 use node::Node;
 use provider::Provider;
 
@@ -21,12 +23,15 @@ pub struct House {
     pub cluster: Arc<Cluster>,
     /// One with little room for its WAL, once somebody has asked for it.
     pub small: OnceLock<Result<Arc<Cluster>, String>>,
+    /// One whose clock can be set, the same way.
+    pub clocked: OnceLock<Result<Arc<Cluster>, String>>,
     pub redis: Redis,
 }
 
 impl House {
     pub async fn open() -> Self {
-        Self { cluster: Arc::new(Cluster::new(&[])), small: OnceLock::new(), redis: Redis::start().await }
+        let (small, clocked) = (OnceLock::new(), OnceLock::new());
+        Self { cluster: Arc::new(Cluster::new(&[])), small, clocked, redis: Redis::start().await }
     }
 }
 
@@ -40,12 +45,14 @@ pub struct Plan {
     pub hot_stock: u64,
     /// Of every node; empty: a fresh one for each start.
     pub name: &'static str,
+    /// By which clock tokens are made, as `WrongClock` takes it; empty: the right one.
+    pub tokens_of: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let provider = "[random]\nseed = 7\nconfirm = { decline = 0.05, done-reset = 0.01, error = 0.02 }\n".to_owned();
-        Self { provider, hold_seconds: 6, seats: 1_500, hot_stock: 100, name: "" }
+        Self { provider, hold_seconds: 6, seats: 1_500, hot_stock: 100, name: "", tokens_of: "" }
     }
 }
 
@@ -75,6 +82,8 @@ pub struct Stage {
     pub provider: Provider,
     pub node: Node,
     pub wires: Wires,
+    /// What gives those who make tokens their clock.
+    token_env: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -100,8 +109,16 @@ impl Stage {
         let node = Node::new("a", options(&dir, &url), &dir);
         let (front, live) = (Proxy::to(node.listen.clone()).await, Proxy::to(node.listen.clone()).await);
         let wires = Wires { front, live, database: to_database, redis: to_redis, provider: to_provider };
-        let mut stage = Self { dir, cluster, database, provider, node, wires };
-        let migrated = stage.run_as(&["migrate"], &stage.database.owner);
+        let mut token_env = Vec::new();
+        if !plan.tokens_of.is_empty() {
+            let place = dir.join("tokens");
+            std::fs::create_dir_all(&place).map_err(|e| e.to_string())?;
+            let clock = WrongClock::of(&place);
+            clock.set(plan.tokens_of)?;
+            token_env = clock.env()?;
+        }
+        let mut stage = Self { dir, cluster, database, provider, node, wires, token_env };
+        let migrated = stage.run_as(&["migrate"], &stage.database.owner, &[]);
         if !migrated.status.success() {
             return Err(format!("migrate: {}", String::from_utf8_lossy(&migrated.stderr)));
         }
@@ -127,12 +144,18 @@ impl Stage {
 
     /// Runs a command of the binary on this log, past all wires.
     pub fn run(&self, args: &[&str]) -> Output {
-        self.run_as(args, &self.database.url)
+        self.run_as(args, &self.database.url, &[])
     }
 
-    fn run_as(&self, args: &[&str], url: &str) -> Output {
+    /// `onsale token` with these arguments.
+    pub fn tokens(&self, args: &[&str]) -> Output {
+        self.run_as(&[&["token"], args].concat(), &self.database.url, &self.token_env)
+    }
+
+    fn run_as(&self, args: &[&str], url: &str, env: &[(&'static str, String)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onsale"));
         command.args(args).args(options(&self.dir, url)).stdin(Stdio::null()).env("ONSALE_LOG__LEVEL", "error");
+        command.envs(env.iter().map(|(name, value)| (name, value)));
         command.output().expect("the binary runs")
     }
 

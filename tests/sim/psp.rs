@@ -3,7 +3,7 @@
 //! A request that has left a node goes on without it: it may be carried out long after the node gave up, or died. News
 //! of it comes never, twice, late, or is forged. The books are the judge's: `judge/money.rs` reads them at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -42,8 +42,8 @@ pub struct Provider {
     /// Payments whose confirmation some node did not hear.
     doubtful: Mutex<BTreeSet<PaymentKey>>,
     deliver: Mutex<Option<Deliver>>,
-    /// Payments of which news were heard.
-    heard: Mutex<BTreeSet<PaymentKey>>,
+    /// Payments of which news were heard, and what had been taken by then: a payment that was captured later is news again.
+    heard: Mutex<BTreeMap<PaymentKey, u64>>,
 }
 
 impl Provider {
@@ -70,7 +70,7 @@ impl Provider {
     /// there is none is found by these news alone.
     pub async fn tell_again(&self) {
         for _ in 0..50 {
-            let unheard = |row: &Booked| !self.heard.lock().contains(&row.key);
+            let unheard = |row: &Booked| self.heard.lock().get(&row.key) != Some(&row.captured);
             let left: Vec<Booked> = self.booked().into_iter().filter(unheard).collect();
             if left.is_empty() {
                 return;
@@ -118,8 +118,10 @@ impl Provider {
         let body = serde_json::json!({ "data": { "paymentKey": key, "orderId": order } }).to_string().into_bytes();
         let delivered = self.deliver.lock().as_ref().map(|deliver| deliver(body));
         let Some(delivered) = delivered else { return };
+        // What is taken while somebody listens may be too late for their look.
+        let taken = self.booked().into_iter().find(|row| row.key == *key).map_or(0, |row| row.captured);
         if tokio::time::timeout(CALL_TIME, delivered).await == Ok(true) {
-            self.heard.lock().insert(key.clone());
+            self.heard.lock().insert(key.clone(), taken);
         }
     }
 

@@ -143,10 +143,15 @@ async fn build(plan: &Plan, tally: &Arc<Tally>, trouble: &Arc<Trouble>) -> World
         tally: tally.clone(),
     });
     fleet.start_first().await;
-    let hearing = fleet.clone();
+    // The nodes hold the provider: were it to hold them, too, no run would ever leave memory.
+    let hearing = Arc::downgrade(&fleet);
     provider.tell(move |body| {
-        let node = hearing.newest();
-        async move { node.gate.is_open() && node.processes.hint(&body).await.is_ok() }.boxed()
+        let node = hearing.upgrade().map(|fleet| fleet.newest());
+        async move {
+            let Some(node) = node else { return false };
+            node.gate.is_open() && node.processes.hint(&body).await.is_ok()
+        }
+        .boxed()
     });
     // The follower's troubles are its own as well.
     let aside = Arc::new(Trouble::new(&Plan { seed: seed ^ 0xf0, ..plan.clone() }, tally.clone()));

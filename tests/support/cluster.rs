@@ -18,6 +18,7 @@ pub struct Cluster {
     dir: PathBuf,
     port: u16,
     settings: Vec<String>,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Cluster {
@@ -36,7 +37,7 @@ impl Cluster {
         let wal = prepare(&dir);
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let cluster = Self { dir, port, settings };
+        let cluster = Self { dir, port, settings, env: Vec::new() };
         let mut init = cluster.program("initdb");
         init.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "-D"]).arg(cluster.data());
         init.args(wal.into_iter().map(|place| format!("--waldir={}", place.display())));
@@ -44,6 +45,13 @@ impl Cluster {
         watch(&cluster.dir);
         cluster.start();
         cluster
+    }
+
+    /// Starts it again, with this in its environment from now on.
+    pub fn again_with(&mut self, env: Vec<(&'static str, String)>) {
+        self.stop("fast");
+        self.env = env;
+        self.start();
     }
 
     /// As its superuser.
@@ -70,6 +78,7 @@ impl Cluster {
         server.arg("-D").arg(self.data()).arg("-k").arg(&self.dir).args(["-h", "127.0.0.1"]);
         server.args(["-p", &self.port.to_string(), "-c", "max_connections=200", "-c", "shared_buffers=64MB"]);
         server.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
+        server.envs(self.env.iter().map(|(name, value)| (name, value)));
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log"));
         server.stderr(log.expect("the directory is ours"));
         let mut child = server.spawn().expect("postgres starts");

@@ -13,6 +13,9 @@ use crate::telemetry::ACTORS_AWAKE;
 /// The node counts its actors that often; a little more, to be told of the newest state.
 const COUNTED: Duration = Duration::from_millis(limits::HEARTBEAT.as_millis() as u64 + 250);
 
+/// Less than that is no fall.
+const FALL: u64 = 1 << 20;
+
 /// The node's memory at a moment, and how many actors were in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
@@ -28,12 +31,27 @@ impl Footprint {
         Some(Self { bytes: watched.memory("node")?, awake })
     }
 
-    /// Waits until no more actors are awake than there were, or until they should have left.
+    /// Waits until no more actors are awake than there were, or until they should have left; then until memory stops
+    /// falling, since what they leave goes back some time after them: the node keeps actors for the next streams until
+    /// its next sweeps, and an allocator keeps pages for a while.
     pub async fn asleep(self, target: &Target, watched: &Watched) -> Option<Self> {
         let end = SystemClock.elapsed() + limits::BENCH_ASLEEP;
         loop {
             let now = Self::take(target, watched).await?;
             if now.awake <= self.awake || SystemClock.elapsed() >= end {
+                return now.settled(target, watched).await;
+            }
+        }
+    }
+
+    async fn settled(self, target: &Target, watched: &Watched) -> Option<Self> {
+        let mut least = self;
+        let mut fell = SystemClock.elapsed();
+        loop {
+            let now = Self::take(target, watched).await?;
+            if now.bytes + FALL < least.bytes {
+                (least, fell) = (now, SystemClock.elapsed());
+            } else if SystemClock.elapsed().saturating_sub(fell) >= limits::BENCH_SETTLED {
                 return Some(now);
             }
         }

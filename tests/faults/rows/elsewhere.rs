@@ -10,11 +10,6 @@ const fn row(name: &'static str, promise: &'static str, elsewhere: &'static str)
 pub fn rows() -> Vec<Row> {
     vec![
         row(
-            "clocks",
-            "node clock \u{b1}1 h, database clock back 10 min: order and fencing unaffected; no hold ends early",
-            "a process cannot be given another wall clock without a library that is loaded into it; the simulator moves clocks",
-        ),
-        row(
             "old-and-new",
             "old and new binary together: unknown event versions are refused with the position",
             "there is one binary in a build; the tests of the journal and of the codec write kinds and versions from the future",

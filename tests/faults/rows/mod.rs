@@ -1,5 +1,6 @@
 //! The rows of the table of faults: what is broken, what was promised, and what must have been seen for a round to count.
 
+mod clocks;
 mod crowds;
 mod databases;
 mod elsewhere;
@@ -85,6 +86,7 @@ pub fn all() -> Vec<Row> {
         kills::rows(),
         owners::rows(),
         databases::rows(),
+        clocks::rows(),
         outside::rows(),
         crowds::rows(),
         snapshots::rows(),

@@ -19,6 +19,8 @@ pub struct Node {
     /// `host:port`, the same for each start.
     pub listen: String,
     options: Vec<String>,
+    /// Of its environment, from its next start on.
+    pub env: Vec<(&'static str, String)>,
     log: PathBuf,
     child: Option<Child>,
     /// How often it was started.
@@ -32,7 +34,7 @@ impl Node {
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let listen = free.expect("a free port").to_string();
         let log = dir.join(format!("node-{name}.log"));
-        Self { name, listen, options, log, child: None, starts: 0, gave_up: 0 }
+        Self { name, listen, options, env: Vec::new(), log, child: None, starts: 0, gave_up: 0 }
     }
 
     /// One try; what it ended with, if it did not come up.
@@ -43,6 +45,7 @@ impl Node {
             .args(&self.options)
             .env("ONSALE_LOG__LEVEL", "info")
             .env("ONSALE_LIMITS__ON", "false")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
