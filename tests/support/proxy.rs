@@ -70,7 +70,8 @@ impl Proxy {
                     continue;
                 }
                 let Ok(upstream) = TcpStream::connect(&server).await else { continue };
-                let line = Line { wire: state, count: count.clone(), jitter: jitter.clone(), left: Arc::default() };
+                let (count, jitter) = (count.clone(), jitter.clone());
+                let line = Line { wire: state, count, jitter, left: Arc::default(), holed: false };
                 tokio::spawn(line.carry(client, upstream));
             }
         });
@@ -106,6 +107,8 @@ struct Line {
     jitter: Entropy,
     /// Bytes that have passed since it was to be cut after some.
     left: Arc<AtomicU64>,
+    /// Something of this direction was thrown away: what comes next must not pass for what came next.
+    holed: bool,
 }
 
 impl Line {
@@ -172,7 +175,11 @@ impl Line {
         let mut bytes = bytes;
         let mut last = false;
         match (state, side) {
-            (Wire::Silent, _) | (Wire::AnswersLost, Side::Server) | (Wire::QuestionsLost, Side::Client) => return None,
+            (Wire::Silent, _) | (Wire::AnswersLost, Side::Server) | (Wire::QuestionsLost, Side::Client) => {
+                self.holed = true;
+                return None;
+            }
+            _ if self.holed => return Some(End::Reset),
             (Wire::Slow { least, more }, _) => {
                 let late = Duration::from_millis(least + self.jitter.below(more + 1));
                 // Only the time matters here: whatever the wire becomes meanwhile is looked at with the next bytes.
