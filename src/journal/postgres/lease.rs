@@ -3,7 +3,9 @@
 //! The lock makes a dead node's log free at once, the row protects a living node whose connection broke. The epoch of
 //! each partition, which `append` checks, is what makes both safe; this file only avoids needless fights.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
@@ -51,6 +53,23 @@ struct Seat {
     locked: bool,
 }
 
+/// Leases that somebody who wants to claim sees, and since when each is what it is, by this node's clock. A lease is over when
+/// the database says so and it was not renewed for its whole length while we looked: a database whose clock is set forward
+/// says so of every lease, while its owner still answers from memory.
+#[derive(Default)]
+struct Seen(HashMap<Uuid, (Timestamp, Duration)>);
+
+impl Seen {
+    /// Is it certainly over?
+    fn is_over(&mut self, session: Uuid, expires_at: Timestamp, now: Duration) -> bool {
+        let seen = self.0.entry(session).or_insert((expires_at, now));
+        if seen.0 != expires_at {
+            *seen = (expires_at, now);
+        }
+        now.saturating_sub(seen.1) >= limits::LEASE
+    }
+}
+
 /// One try at claiming.
 enum Tried {
     Claimed(Claim),
@@ -88,10 +107,10 @@ impl Lease {
 impl Inner {
     async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
         let _alone = self.claiming.lock().await;
-        let give_up = self.clock.elapsed() + limits::LEASE + limits::LEASE_MARGIN;
-        let mut seat = None;
+        let give_up = self.clock.elapsed() + limits::LEASE + 2 * limits::LEASE_MARGIN;
+        let (mut seat, mut seen) = (None, Seen::default());
         loop {
-            match self.try_claim(node, &mut seat).await? {
+            match self.try_claim(node, &mut seat, &mut seen).await? {
                 Tried::Claimed(claim) => return Ok(claim),
                 Tried::Busy(holder) if self.clock.elapsed() >= give_up => return Err(ClaimError::Held { holder }),
                 Tried::Busy(_) => sleep(limits::LEASE_MARGIN / 5).await,
@@ -100,7 +119,7 @@ impl Inner {
     }
 
     /// Waits for the server without holding anything that a heartbeat needs.
-    async fn try_claim(&self, node: &NodeId, kept: &mut Option<Seat>) -> Result<Tried, ClaimError> {
+    async fn try_claim(&self, node: &NodeId, kept: &mut Option<Seat>, seen: &mut Seen) -> Result<Tried, ClaimError> {
         {
             let mut held = self.held.lock().await;
             if let Some(other) = held.holder.as_ref().filter(|holder| *holder != node) {
@@ -115,7 +134,7 @@ impl Inner {
             Some(seat) => seat,
             None => Seat::open(&self.options).await?,
         };
-        let tried = timeout(limits::STATEMENT_ANSWER, self.claim_with(&mut seat, node)).await;
+        let tried = timeout(limits::STATEMENT_ANSWER, self.claim_with(&mut seat, node, seen)).await;
         let tried = tried.map_err(|_| late(limits::STATEMENT_ANSWER))?.map_err(unavailable)?;
         if matches!(tried, Tried::Claimed(_)) {
             *self.held.lock().await = Held { seat: Some(seat), holder: Some(node.clone()) };
@@ -125,18 +144,19 @@ impl Inner {
         Ok(tried)
     }
 
-    async fn claim_with(&self, seat: &mut Seat, node: &NodeId) -> Result<Tried, sqlx::Error> {
+    async fn claim_with(&self, seat: &mut Seat, node: &NodeId, seen: &mut Seen) -> Result<Tried, sqlx::Error> {
         if !seat.lock().await? {
+            // Looked at all the same: from now on it has to be renewed.
+            let _fresh = self.fresh(&mut seat.conn, seen).await?;
             return Ok(Tried::Busy(holder(&mut seat.conn).await?));
         }
         let conn = &mut seat.conn;
         run(conn, "BEGIN").await?;
-        let fresh = sqlx::query(include_str!("nodes_fresh.sql")).bind(self.session).fetch_optional(&mut *conn).await?;
-        if let Some(row) = fresh {
+        if let Some(owner) = self.fresh(conn, seen).await? {
             run(conn, "ROLLBACK").await?;
             // Gives its owner the chance to take the lock again.
             seat.unlock().await?;
-            return Ok(Tried::Busy(name(row.try_get(0)?, row.try_get(1)?)));
+            return Ok(Tried::Busy(owner));
         }
         let owner = rows::owner(node, self.session);
         sqlx::query(include_str!("claim.sql")).bind(owner).execute(&mut *conn).await?;
@@ -149,6 +169,20 @@ impl Inner {
         let partitions = read::states(conn, None).await?;
         run(conn, "COMMIT").await?;
         Ok(Tried::Claimed(Claim { now, partitions }))
+    }
+
+    /// Somebody else whose lease may still be good.
+    async fn fresh(&self, conn: &mut PgConnection, seen: &mut Seen) -> Result<Option<String>, sqlx::Error> {
+        let rows = sqlx::query(include_str!("nodes_fresh.sql")).bind(self.session).fetch_all(conn).await?;
+        let now = self.clock.elapsed();
+        let mut fresh = None;
+        for row in rows {
+            let over = seen.is_over(row.try_get(2)?, row.try_get::<Moment, _>(3)?.0, now);
+            if !over || row.try_get(4)? {
+                fresh = Some(name(row.try_get(0)?, row.try_get(1)?));
+            }
+        }
+        Ok(fresh)
     }
 
     async fn renew(&self, node: &NodeId) -> Result<Timestamp, ClaimError> {
@@ -254,4 +288,22 @@ async fn holder(conn: &mut PgConnection) -> Result<String, sqlx::Error> {
 
 fn name(node: &str, since: Moment) -> String {
     format!("node {node}, since {}", since.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_over_when_it_was_not_renewed_while_we_looked() {
+        let (mut seen, session) = (Seen::default(), Uuid::from_u128(1));
+        let mut over = |expires_at, millis| seen.is_over(session, Timestamp(expires_at), Duration::from_millis(millis));
+        let lease = u64::try_from(lease_ms()).unwrap();
+        assert!(!over(7, 100), "seen for the first time, whatever it says");
+        assert!(!over(7, 99 + lease));
+        assert!(over(7, 100 + lease));
+        assert!(!over(8, 101 + lease), "its owner lives");
+        assert!(!over(3, 102 + 2 * lease), "and lives, though its clock went back");
+        assert!(over(3, 102 + 3 * lease));
+    }
 }
