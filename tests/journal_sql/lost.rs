@@ -182,6 +182,40 @@ async fn a_node_that_stands_still_loses_the_log_with_its_lease() {
     database.drop_it().await;
 }
 
+/// A database whose clock is set forward says of every lease that it is over, and ends the session with the lock. The owner
+/// answers from memory until its lease is over by its own clock: nobody else may have the log before.
+#[tokio::test]
+async fn a_lease_that_only_the_databases_clock_ended_is_still_its_owners() {
+    let database = postgres::database().await;
+    let target = Target::Postgres { url: database.url.clone() };
+    let (first, second) = (serve(&target).await, serve(&target).await);
+    let ours = first.claim(&node("a")).await.unwrap().partitions[0].clone();
+    let mut owner = PgConnection::connect(&database.owner).await.unwrap();
+    let skipped = [
+        "UPDATE log.nodes SET expires_at = clock_timestamp() - interval '10 minutes'",
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+          WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted",
+    ];
+    for statement in skipped {
+        sqlx::query(statement).execute(&mut owner).await.unwrap();
+    }
+    let claiming = tokio::spawn(async move { second.claim(&node("b")).await });
+    let looked = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND query LIKE 'SELECT pg_advisory_unlock%'";
+    while !claiming.is_finished() && sqlx::query_scalar::<_, i64>(looked).fetch_one(&mut owner).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    while !claiming.is_finished() {
+        let beat = first.heartbeat(&node("a")).await;
+        assert!(beat.is_ok(), "{beat:?}");
+    }
+    let claimed = claiming.await.unwrap();
+    assert!(matches!(claimed, Err(ClaimError::Held { .. })), "the log has a second owner: {claimed:?}");
+    assert_eq!(append_next(&first, &ours).await, Ok(vec![Verdict::Written]));
+    owner.close().await.unwrap();
+    database.drop_it().await;
+}
+
 #[tokio::test]
 async fn a_process_of_the_same_name_is_another_owner() {
     let database = postgres::database().await;

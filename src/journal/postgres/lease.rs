@@ -1,7 +1,8 @@
 //! Who serves the log? A row with an end for everybody to see, and a lock that goes with its session.
 //!
-//! The lock makes a dead node's log free at once, the row protects a living node whose connection broke. The epoch of
-//! each partition, which `append` checks, is what makes both safe; this file only avoids needless fights.
+//! The lock makes a dead node's log free at once, the row protects a living node whose connection broke. What is appended
+//! is safe by the epoch of each partition, which `append` checks. What an owner answers from memory is safe by this file:
+//! nobody else gets the log before the owner, by its own clock, has stopped answering.
 
 use std::collections::HashMap;
 use std::sync::Arc;
