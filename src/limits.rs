@@ -60,13 +60,13 @@ pub const TALLIED_STREAMS: usize = 1_024;
 /// Times that a command superseded by somebody else's failure is run again before its caller hears of it.
 pub const SUPERSEDED_RETRIES: u32 = 5;
 
-/// An actor that nobody asked for that long leaves memory.
+/// A stream that nobody asked for that long leaves memory.
 pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
 /// Streams whose states a node that only follows keeps folded, and how long one is kept that nobody asks for, once there
 /// are that many.
 pub const SHADOWS: usize = 1_024;
 pub const SHADOW_IDLE: Duration = Duration::from_secs(60);
-/// Actors in memory on a node; beyond it, the sweeper shortens the idle time.
+/// Streams in memory on a node; beyond it, the sweeper shortens the idle time.
 pub const ACTORS_AWAKE: usize = 400_000;
 /// Actors of each noun that have nothing to do and wait for another stream, so that none must be started.
 pub const ACTORS_WAITING: usize = 1_024;

@@ -57,6 +57,10 @@ pub enum Bug {
     ZombieAnswers,
     /// A node that stands still keeps the log for as long as it does.
     SleeperKeepsTheLog,
+    /// A lease is over as soon as the database's clock says so.
+    LeaseByClock,
+    /// What a stream shows leaves memory before the log has it.
+    LeaveEarly,
     /// A read model that starts again applies its last event once more.
     ApplyTwice,
     /// What a member has is counted by each node since its start.
@@ -95,6 +99,8 @@ impl Bug {
         ("position-hole", Self::PositionHole),
         ("zombie-answers", Self::ZombieAnswers),
         ("sleeper-keeps-the-log", Self::SleeperKeepsTheLog),
+        ("lease-by-clock", Self::LeaseByClock),
+        ("leave-early", Self::LeaveEarly),
         ("apply-twice", Self::ApplyTwice),
         ("member-limit-in-memory", Self::MemberLimitInMemory),
         ("coupon-not-returned", Self::CouponNotReturned),

@@ -51,7 +51,7 @@ metrics_table! {
     COMMANDS_SHED = "onsale_commands_shed_total", Counter, Count, "Commands refused before they were queued, because too many were under way.";
     LOAD_SECONDS = "onsale_load_seconds", Histogram, Seconds, "From asking the log for a batch of cold streams to having them.";
     LOADED_STREAMS = "onsale_loaded_streams_total", Counter, Count, "Streams asked of the log because their actors were not awake.";
-    ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Actors in memory.";
+    ACTORS_AWAKE = "onsale_actors_awake", Gauge, Count, "Streams in memory, each with an actor or resting without one.";
     ACTOR_PANICS = "onsale_actor_panics_total", Counter, Count, "Commands on which a rule panicked.";
     TIMERS_DUE = "onsale_timers_due_total", Counter, Count, "Deadlines that had come and were handed to their actors.";
     SNAPSHOTS_SAVED = "onsale_snapshots_saved_total", Counter, Count, "Snapshots of streams that were kept.";

@@ -263,7 +263,7 @@ impl Owned {
         self.node.tally.of(stream)
     }
 
-    /// Actors in memory.
+    /// Streams in memory, each with an actor or resting without one.
     pub fn actors_awake(&self) -> usize {
         self.node.registry.awake()
     }

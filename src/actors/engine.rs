@@ -113,6 +113,11 @@ impl Engine {
         Ok(engine)
     }
 
+    #[cfg(test)]
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.own.node
+    }
+
     #[must_use]
     pub fn dispatch(&self) -> Dispatch {
         Dispatch::to(self.own.clone())
@@ -131,7 +136,8 @@ impl Engine {
 
     /// Asks every actor to leave, however recently it was used; those that are needed stay.
     pub fn ask_all_to_leave(&self) {
-        self.own.node.registry.ask_idle_to_leave(Duration::MAX, Duration::ZERO);
+        let node = &self.own.node;
+        node.registry.ask_idle_to_leave(node, Duration::MAX, Duration::ZERO);
     }
 
     /// Lets nobody in, waits for what is under way (bounded by the caller), ends every task and gives the lease back.
@@ -189,7 +195,7 @@ async fn sweep(node: Arc<Node>, stop: CancellationToken) {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ = round.tick() => node.registry.sweep(node.clock.elapsed()),
+            _ = round.tick() => node.registry.sweep(&node),
         }
     }
 }

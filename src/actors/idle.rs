@@ -1,7 +1,7 @@
-//! What becomes of an actor whose stream has left memory? It waits here for the next stream of its noun.
+//! What becomes of an actor whose stream rests or has left memory? It waits here for the next stream of its noun.
 //!
-//! An order's actor is needed for one command, and to start one costs more than the command: its channels alone are some
-//! kilobytes of fresh memory. Only actors that nobody can speak to any more come here; what they knew they have let go of.
+//! An order's or a seat's actor is needed for one command, and to start one costs more than the command: its channels alone are
+//! some kilobytes of fresh memory. Only actors that nobody can speak to any more come here; what they knew they have let go of.
 //! Those that nobody needed for a while end: a few that stay, each on a page of memory of its own, would keep all the
 //! memory of a sale that is over.
 
@@ -76,8 +76,7 @@ impl Idle {
     }
 
     /// An actor that goes on with `cell`; without one that waits, the cell comes back.
-    pub fn take<A: Aggregate>(&self, cell: Cell<A>) -> Result<ActorRef<Message<A>>, Box<Cell<A>>> {
-        let mut cell = Box::new(cell);
+    pub fn take<A: Aggregate>(&self, mut cell: Box<Cell<A>>) -> Result<ActorRef<Message<A>>, Box<Cell<A>>> {
         loop {
             let found = self.waiting.lock().as_mut().and_then(|all| all.get_mut(&TypeId::of::<A>())?.1.pop());
             let Some(Ok(actor)) = found.map(|actor| actor.downcast::<ActorRef<Message<A>>>()) else { return Err(cell) };

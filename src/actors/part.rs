@@ -21,18 +21,18 @@ use crate::journal::TimerChange;
 
 /// A state that is out of its actor's hands for one decision.
 pub struct Loan<A: Aggregate> {
-    cell: Option<Cell<A>>,
-    back: Option<oneshot::Sender<Cell<A>>>,
+    cell: Option<Box<Cell<A>>>,
+    back: Option<oneshot::Sender<Box<Cell<A>>>>,
 }
 
 impl<A: Aggregate> Loan<A> {
-    pub fn new(cell: Cell<A>, back: oneshot::Sender<Cell<A>>) -> Self {
+    pub fn new(cell: Box<Cell<A>>, back: oneshot::Sender<Box<Cell<A>>>) -> Self {
         Self { cell: Some(cell), back: Some(back) }
     }
 
     /// Present from the loan's making until its drop.
-    fn cell(&mut self) -> Result<&mut Cell<A>, Fault> {
-        self.cell.as_mut().ok_or_else(|| Fault::internal("a loan without a state"))
+    pub(super) fn cell(&mut self) -> Result<&mut Cell<A>, Fault> {
+        self.cell.as_deref_mut().ok_or_else(|| Fault::internal("a loan without a state"))
     }
 }
 

@@ -3,6 +3,9 @@
 //! Whoever wants to speak to an actor holds a [`Lease`] on it, given out only under the registry's lock. An actor leaves
 //! only while nobody holds one and everything it showed is durable: so no stream ever has two actors, and none is loaded
 //! while units of it are under way.
+//!
+//! A sale wakes tens of thousands of seats, each for one command. Such a stream *rests* afterwards: its state stays here, as
+//! it is, and its actor serves other streams. Whoever asks for it again is given an actor with that state.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -22,9 +25,10 @@ use super::node::Node;
 use super::shell::{Message, Shell};
 use crate::domain::Aggregate;
 use crate::fault::Fault;
-use crate::ids::{Partition, StreamId};
+use crate::ids::{Partition, Position, StreamId};
 use crate::journal::Loaded;
 use crate::limits;
+use crate::planted::{Bug, planted};
 
 /// An awake actor.
 pub struct Handle {
@@ -58,7 +62,7 @@ impl Handle {
     /// Sends a message that carries the lease, if it carries one.
     pub fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
         let actor = lease.actor.downcast_ref::<ActorRef<Message<A>>>();
-        let actor = actor.ok_or_else(|| Fault::internal(format!("{} has other rules", lease.stream)))?.clone();
+        let actor = actor.ok_or_else(|| other_rules(&lease.stream))?.clone();
         // Gone between our look and our word: everything it had shown was dropped with it.
         actor.cast(message(lease)).map_err(|_| Fault::Superseded)
     }
@@ -75,6 +79,30 @@ enum Slot {
     /// Somebody loads it; all who wait are told when that ended, well or not, in the order of their waiting.
     Loading(Arc<Notify>),
     Awake(Arc<Handle>),
+    /// In memory without an actor, since that second of the node's clock.
+    Resting(Box<dyn Rested>, u64),
+}
+
+impl Slot {
+    fn is(&self, lease: &Lease) -> bool {
+        matches!(self, Self::Awake(handle) if Arc::ptr_eq(handle, lease))
+    }
+}
+
+/// A `Cell<A>`, without its type. What it shows may not be durable yet.
+trait Rested: Any + Send {
+    fn generation(&self) -> u64;
+    fn shown(&self) -> Position;
+}
+
+impl<A: Aggregate> Rested for Cell<A> {
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn shown(&self) -> Position {
+        self.shown
+    }
 }
 
 /// A hash with a seed of the node's own: names are chosen outside, and a run must be repeatable.
@@ -94,6 +122,8 @@ struct Found {
     ours: Vec<(usize, StreamId)>,
     /// Somebody else loads it; look again when that ended.
     theirs: Option<OwnedNotified>,
+    /// So many rest, and there was no actor for them.
+    lacking: usize,
 }
 
 impl Registry {
@@ -128,7 +158,13 @@ impl Registry {
         loop {
             let generation = node.sequencer(partition).generation()?;
             let ended = Arc::new(Notify::new());
-            let mut found = self.look(node, partition, generation, streams, &ended);
+            let mut found = self.look::<A>(node, partition, generation, streams, &ended)?;
+            if found.lacking > 0 {
+                for _ in 0..found.lacking {
+                    self.idle.keep::<A>(Box::new(start::<A>(node).await?));
+                }
+                continue;
+            }
             if !found.ours.is_empty() {
                 let claims = Claims { registry: self, partition, streams: &found.ours, ended };
                 let woken = load::<A>(node, partition, generation, &found.ours).await;
@@ -149,15 +185,15 @@ impl Registry {
         }
     }
 
-    fn look(
+    fn look<A: Aggregate>(
         &self,
         node: &Node,
         partition: Partition,
         generation: u64,
         streams: &[StreamId],
         ended: &Arc<Notify>,
-    ) -> Found {
-        let mut found = Found { leases: vec![None; streams.len()], ours: Vec::new(), theirs: None };
+    ) -> Result<Found, Fault> {
+        let mut found = Found { leases: vec![None; streams.len()], ours: Vec::new(), theirs: None, lacking: 0 };
         let now = node.clock.elapsed().as_secs();
         let mut slots = self.slots[usize::from(partition.0)].lock();
         for (index, stream) in streams.iter().enumerate() {
@@ -166,20 +202,63 @@ impl Registry {
                     handle.last_used.store(now, Ordering::Relaxed);
                     found.leases[index] = Some(handle.clone());
                 }
+                Some(Slot::Resting(cell, _)) if cell.generation() == generation => {
+                    found.leases[index] = self.rise::<A>(&mut slots, stream, partition, now)?;
+                    found.lacking += usize::from(found.leases[index].is_none());
+                }
                 Some(Slot::Loading(theirs)) => found.theirs = Some(theirs.clone().notified_owned()),
-                Some(Slot::Awake(_)) | None => found.ours.push((index, stream.clone())),
+                Some(Slot::Awake(_) | Slot::Resting(..)) | None => found.ours.push((index, stream.clone())),
             }
         }
-        if found.theirs.is_some() {
+        if found.theirs.is_some() || found.lacking > 0 {
             // All or nothing: what we would load now, we load when the others are done.
             found.ours.clear();
         }
         for (_, stream) in &found.ours {
-            if let Some(Slot::Awake(_stale)) = slots.insert(stream.clone(), Slot::Loading(ended.clone())) {
+            if let Some(_stale) = slots.insert(stream.clone(), Slot::Loading(ended.clone())) {
                 self.awake.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        found
+        Ok(found)
+    }
+
+    /// What rests is given an actor that has nothing to do; `None`: there is none, and it goes on resting.
+    fn rise<A: Aggregate>(
+        &self,
+        slots: &mut Slots,
+        stream: &StreamId,
+        partition: Partition,
+        now: u64,
+    ) -> Result<Option<Lease>, Fault> {
+        let Some((stream, Slot::Resting(cell, since))) = slots.remove_entry(stream) else { return Ok(None) };
+        let generation = cell.generation();
+        let cell: Box<dyn Any + Send> = cell;
+        let cell = cell.downcast::<Cell<A>>().map_err(|_| other_rules(&stream))?;
+        match self.idle.take(cell) {
+            Ok(actor) => {
+                let lease = handle(actor, stream.clone(), partition, generation, self.idle.clone(), now);
+                slots.insert(stream, Slot::Awake(lease.clone()));
+                Ok(Some(lease))
+            }
+            Err(cell) => {
+                slots.insert(stream, Slot::Resting(cell, since));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The actor lets go of its state, which stays here; it comes back if somebody can be about to speak to it.
+    pub fn rest<A: Aggregate>(&self, lease: &Lease, cell: Box<Cell<A>>) -> Option<Box<Cell<A>>> {
+        let mut slots = self.slots[usize::from(lease.partition.0)].lock();
+        // As in `leave`.
+        let alone = Arc::strong_count(lease) <= 2;
+        match slots.get_mut(&lease.stream) {
+            Some(slot) if alone && slot.is(lease) => {
+                *slot = Slot::Resting(cell, lease.last_used.load(Ordering::Relaxed));
+                None
+            }
+            _ => Some(cell),
+        }
     }
 
     /// The actor asks to leave; granted if nobody can be about to speak to it.
@@ -200,7 +279,7 @@ impl Registry {
     }
 
     fn remove(&self, slots: &mut Slots, lease: &Lease) -> bool {
-        let here = matches!(slots.get(&lease.stream), Some(Slot::Awake(handle)) if Arc::ptr_eq(handle, lease));
+        let here = slots.get(&lease.stream).is_some_and(|slot| slot.is(lease));
         if here {
             slots.remove(&lease.stream);
             self.awake.fetch_sub(1, Ordering::Relaxed);
@@ -211,14 +290,14 @@ impl Registry {
     /// Drops every actor of a partition: their states may show what never came true.
     pub fn forget(&self, partition: Partition) {
         let mut slots = self.slots[usize::from(partition.0)].lock();
-        slots.retain(|_, slot| match slot {
-            Slot::Awake(handle) => {
-                self.awake.fetch_sub(1, Ordering::Relaxed);
+        slots.retain(|_, slot| {
+            if let Slot::Awake(handle) = slot {
                 // So that it lets go of its state, before it waits for another stream.
                 handle.clone().ask_to_leave();
-                false
             }
-            Slot::Loading(_) => true,
+            let stays = matches!(slot, Slot::Loading(_));
+            self.awake.fetch_sub(usize::from(!stays), Ordering::Relaxed);
+            stays
         });
     }
 
@@ -227,24 +306,37 @@ impl Registry {
         self.idle.close();
     }
 
-    /// Asks actors that were idle for long to leave; sooner where too many are awake. Ends those that wait in vain.
-    pub fn sweep(&self, now: Duration) {
+    /// Asks actors that were idle for long to leave; sooner where too many streams are in memory. Ends those that wait in
+    /// vain.
+    pub fn sweep(&self, node: &Node) {
         self.idle.thin();
         let awake = self.awake();
         let idle = if awake > limits::ACTORS_AWAKE { Duration::from_secs(1) } else { limits::ACTOR_IDLE };
-        self.ask_idle_to_leave(now, idle);
+        self.ask_idle_to_leave(node, node.clock.elapsed(), idle);
     }
 
-    /// Asks every actor that nobody spoke to for `idle` to leave.
-    pub fn ask_idle_to_leave(&self, now: Duration, idle: Duration) {
-        for slots in &self.slots {
-            for slot in slots.lock().values() {
-                if let Slot::Awake(handle) = slot
-                    && now.as_secs().saturating_sub(handle.last_used.load(Ordering::Relaxed)) >= idle.as_secs()
-                {
-                    handle.clone().ask_to_leave();
-                }
-            }
+    /// Asks every actor that nobody spoke to for `idle` to leave, and lets go of what has rested for so long.
+    pub fn ask_idle_to_leave(&self, node: &Node, now: Duration, idle: Duration) {
+        let is_idle = |since: u64| now.as_secs().saturating_sub(since) >= idle.as_secs();
+        for (sequencer, slots) in node.sequencers.iter().zip(&self.slots) {
+            // Before the lock: who has a turn may want it.
+            let durable = sequencer.durable();
+            slots.lock().retain(|_, slot| {
+                let stays = match slot {
+                    Slot::Awake(handle) => {
+                        if is_idle(handle.last_used.load(Ordering::Relaxed)) {
+                            handle.clone().ask_to_leave();
+                        }
+                        true
+                    }
+                    Slot::Resting(cell, since) => {
+                        !is_idle(*since) || (cell.shown() > durable && !planted(Bug::LeaveEarly))
+                    }
+                    Slot::Loading(_) => true,
+                };
+                self.awake.fetch_sub(usize::from(!stays), Ordering::Relaxed);
+                stays
+            });
         }
     }
 }
@@ -326,14 +418,33 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
         turn.post(&stream, cell.notice(), cell.shown);
     }
     let idle = node.registry.idle.clone();
-    let actor = match idle.take(cell) {
+    let actor = match idle.take(Box::new(cell)) {
         Ok(actor) => actor,
         Err(cell) => {
-            let spawned = Actor::spawn(None, Shell::<A>::new(node.clone()), *cell).await;
-            spawned.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?.0
+            let actor = start::<A>(node).await?;
+            // It has only just begun; if it has ended nevertheless, nothing was shown by it.
+            actor.cast(Message::Enter(cell)).map_err(|_| Fault::Superseded)?;
+            actor
         }
     };
-    Ok(Arc::new(Handle {
+    Ok(handle(actor, stream, partition, generation, idle, node.clock.elapsed().as_secs()))
+}
+
+/// An actor that has nothing to do yet.
+async fn start<A: Aggregate>(node: &Arc<Node>) -> Result<ActorRef<Message<A>>, Fault> {
+    let started = Actor::spawn(None, Shell::<A>::new(node.clone()), ()).await;
+    Ok(started.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?.0)
+}
+
+fn handle<A: Aggregate>(
+    actor: ActorRef<Message<A>>,
+    stream: StreamId,
+    partition: Partition,
+    generation: u64,
+    idle: Arc<Idle>,
+    now: u64,
+) -> Lease {
+    Arc::new(Handle {
         stream,
         partition,
         actor: Box::new(actor),
@@ -341,6 +452,13 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
         retire: Idle::keep::<A>,
         idle,
         generation,
-        last_used: AtomicU64::new(node.clock.elapsed().as_secs()),
-    }))
+        last_used: AtomicU64::new(now),
+    })
 }
+
+fn other_rules(stream: &StreamId) -> Fault {
+    Fault::internal(format!("{stream} has other rules"))
+}
+
+#[cfg(test)]
+mod tests;

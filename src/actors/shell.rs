@@ -71,14 +71,10 @@ impl<A: Aggregate> Shell<A> {
     async fn run(&self, cell: &mut Cell<A>, run: Run<A>, lease: &Lease) {
         let Run { command, request, reply, permit } = run;
         self.apply_due(cell, lease.partition).await;
-        let leaving = (!A::STAYS).then(|| lease.clone());
         let answer = move |result| {
             drop(permit);
             // A caller that went away does not need the answer; the command happened all the same.
             let _ = reply.send(result);
-            if let Some(lease) = leaving {
-                lease.ask_to_leave();
-            }
         };
         match Crew::gather(&self.node, lease.partition, cell, &command, &request.by).await {
             Ok(crew) => decision::run(&self.node, lease.partition, cell, crew, &command, &request, Box::new(answer)),
@@ -115,7 +111,7 @@ impl<A: Aggregate> Shell<A> {
         }
     }
 
-    async fn lend(cell: Cell<A>, to: oneshot::Sender<Loan<A>>) -> Option<Cell<A>> {
+    async fn lend(cell: Box<Cell<A>>, to: oneshot::Sender<Loan<A>>) -> Option<Box<Cell<A>>> {
         let (back, returned) = oneshot::channel();
         // A borrower that went away lets the loan drop, which sends the state back.
         drop(to.send(Loan::new(cell, back)));
@@ -125,7 +121,7 @@ impl<A: Aggregate> Shell<A> {
     /// True if the actor may end: nobody is about to speak to it, and what it knows is in the log.
     fn may_leave(&self, cell: &Cell<A>, lease: &Lease) -> bool {
         let sequencer = self.node.sequencer(lease.partition);
-        if cell.shown > sequencer.durable() {
+        if cell.shown > sequencer.durable() && !planted(Bug::LeaveEarly) {
             return false;
         }
         // Left within the turn: nobody can take the place and post a notice before ours is gone.
@@ -160,14 +156,14 @@ fn due_request<A: Aggregate>(cell: &Cell<A>, node: &Node, at: Timestamp) -> Arc<
     })
 }
 
-/// The state is absent only while it is lent out or after it was poisoned.
+/// The state is absent while no stream lives there, while it is lent out, and after it was poisoned.
 impl<A: Aggregate> Actor for Shell<A> {
     type Msg = Message<A>;
-    type State = Option<Cell<A>>;
-    type Arguments = Cell<A>;
+    type State = Option<Box<Cell<A>>>;
+    type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Message<A>>, cell: Cell<A>) -> Result<Self::State, ActorProcessingErr> {
-        Ok(Some(cell))
+    async fn pre_start(&self, _: ActorRef<Message<A>>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(None)
     }
 
     async fn handle(
@@ -177,7 +173,7 @@ impl<A: Aggregate> Actor for Shell<A> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Message::Enter(cell) = message {
-            *state = Some(*cell);
+            *state = Some(cell);
             return Ok(());
         }
         let Some(cell) = state.as_mut() else { return Ok(()) };
@@ -210,8 +206,8 @@ impl<A: Aggregate> Actor for Shell<A> {
 }
 
 impl<A: Aggregate> Shell<A> {
-    /// What follows every message: a poisoned state goes, one that is not needed leaves, one that grew is snapshotted.
-    async fn afterwards(&self, state: &mut Option<Cell<A>>, lease: &Lease, asked_to_leave: bool) {
+    /// What follows every message: a poisoned state goes, one that is not needed leaves or rests, one that grew is snapshotted.
+    async fn afterwards(&self, state: &mut Option<Box<Cell<A>>>, lease: &Lease, asked_to_leave: bool) {
         let Some(cell) = state.as_mut() else { return };
         if cell.poisoned {
             let (stream, generation, shown) = (cell.stream.clone(), cell.generation, cell.shown);
@@ -225,8 +221,11 @@ impl<A: Aggregate> Shell<A> {
         } else if (asked_to_leave || !cell.exists()) && self.may_leave(cell, lease) {
             // Streams that do not exist are not kept: made-up ids must not fill the memory.
             *state = None;
-        } else if !asked_to_leave {
+        } else {
             self.snapshot_if_due(cell, lease.partition);
+            if A::RESTS {
+                *state = state.take().and_then(|cell| self.node.registry.rest(lease, cell));
+            }
         }
     }
 }

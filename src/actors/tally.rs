@@ -76,7 +76,7 @@ impl Tally {
         {
             match A::context(&A::State::default(), command) {
                 Some(neighbour) => self.refused(&neighbour, refusal.code(), now),
-                None if A::STAYS => self.refused(stream, refusal.code(), now),
+                None if !A::RESTS => self.refused(stream, refusal.code(), now),
                 None => {}
             }
         }

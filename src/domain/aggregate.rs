@@ -68,8 +68,9 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// Raised when the shape of `State` changes, so that older snapshots are ignored.
     const SNAPSHOT_VERSION: u16 = 1;
 
-    /// Is a stream asked again soon after a command? If not, its actor leaves as soon as the answer is durable.
-    const STAYS: bool = true;
+    /// Are there tens of thousands of streams, each asked now and then? Then a state stays in memory without an actor of its
+    /// own as long as nobody asks for it. Not for nouns that show a notice.
+    const RESTS: bool = false;
 
     /// Does the state only ever grow? Then it is kept in segments alone, and never saved as a whole.
     const GROWS: bool = false;

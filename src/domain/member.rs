@@ -119,6 +119,7 @@ impl State {
 
 impl Aggregate for Member {
     const NOUN: &'static str = "member";
+    const RESTS: bool = true;
     type State = State;
     type Event = MemberEvent;
     type Command = Command;

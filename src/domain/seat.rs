@@ -78,6 +78,7 @@ impl State {
 
 impl Aggregate for Seat {
     const NOUN: &'static str = "seat";
+    const RESTS: bool = true;
     type State = State;
     type Event = SeatEvent;
     type Command = Command;

@@ -39,7 +39,7 @@ pub fn bench(choice: &Choice) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(run(choice, &rows))
 }
 

@@ -33,7 +33,7 @@ const HUNTERS: usize = 20;
 
 pub fn soak(asked: &Soak) -> ExitCode {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     match runtime.block_on(run(asked)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -94,8 +94,7 @@ fn check_sale(terms: &Terms, at: Timestamp) -> Result<(), Refusal> {
 
 impl Aggregate for Order {
     const NOUN: &'static str = "order";
-    // Placed now, paid or expired minutes later: tens of thousands of them would fill the memory that seats need.
-    const STAYS: bool = false;
+    const RESTS: bool = true;
     type State = State;
     type Event = OrderEvent;
     type Command = Command;

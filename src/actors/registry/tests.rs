@@ -1,0 +1,150 @@
+//! Does a state that rests come back as it was, to whoever asks, and leave only when the log has all of it?
+
+use super::*;
+use crate::actors::engine::{Engine, Setup};
+use crate::actors::part::Loan;
+use crate::clock::{Clock, Entropy, SimulatedClock};
+use crate::domain::seat::{Seat, State};
+use crate::ids::{NodeId, PerformanceId, SeatId, Version};
+use crate::journal::SharedJournal;
+use crate::journal::conformance::{Builder, performance_in, seat_fact};
+use crate::journal::memory::{MemoryJournal, Mischief};
+use crate::timestamp::Timestamp;
+
+const P: Partition = Partition(0);
+const SEATS: usize = 40;
+
+/// Counts the looks into the log.
+#[derive(Default)]
+struct Looks(AtomicUsize);
+
+impl Mischief for Looks {
+    fn on_load(&self) -> Option<Duration> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        None
+    }
+}
+
+struct House {
+    engine: Engine,
+    seats: Vec<StreamId>,
+    looks: Arc<Looks>,
+}
+
+impl House {
+    /// A node that has just claimed a log with one fact of each seat.
+    async fn open() -> Self {
+        let performance: PerformanceId = performance_in(P, 1, "pf");
+        let seats: Vec<StreamId> =
+            (0..SEATS).map(|n| StreamId::seat(&performance, &SeatId::new(format!("A-1-{n}")))).collect();
+        let mut log = Builder::new(P);
+        let rows = seats.iter().flat_map(|seat| log.records(vec![seat_fact(seat)])).collect();
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::starting_at(Timestamp(1_700_000_000_000)));
+        let looks = Arc::new(Looks::default());
+        let journal = MemoryJournal::found(1, clock.clone(), rows).with_mischief(looks.clone());
+        let journal: SharedJournal = Arc::new(journal);
+        let (node, claimed_at) = (NodeId::new("a"), clock.elapsed());
+        let claim = journal.claim(&node).await.expect("nobody else is here");
+        let entropy = Entropy::seeded(1);
+        let setup = Setup { journal, claim, claimed_at, node, clock, entropy, sabotage: None };
+        let engine = Engine::start(setup).await.expect("the log can be read");
+        Self { engine, seats, looks }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.engine.node().registry
+    }
+
+    async fn wake(&self, seats: &[StreamId]) -> Vec<Lease> {
+        self.registry().wake::<Seat>(self.engine.node(), P, seats).await.expect("they can be read")
+    }
+
+    async fn borrow(&self, lease: Lease) -> Loan<Seat> {
+        let (to, lent) = tokio::sync::oneshot::channel();
+        Handle::cast::<Seat>(lease, |lease| Message::Lend(to, lease)).expect("it listens");
+        lent.await.expect("it lends")
+    }
+
+    /// In memory, and how many of them have an actor.
+    fn counted(&self) -> (usize, usize) {
+        let slots = self.registry().slots[0].lock();
+        (slots.len(), slots.values().filter(|slot| matches!(slot, Slot::Awake(_))).count())
+    }
+
+    async fn until(&self, counted: (usize, usize)) {
+        // Time stands still while anybody has something to do.
+        let enough = tokio::time::timeout(Duration::from_secs(1), async {
+            while self.counted() != counted {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(enough.await.is_ok(), "{:?} instead of {counted:?}", self.counted());
+        assert_eq!(self.registry().awake(), counted.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_asks_for_rests_and_is_there_when_somebody_does() {
+    let house = House::open().await;
+    let mut loans = Vec::new();
+    for lease in house.wake(&house.seats).await {
+        loans.push(house.borrow(lease).await);
+    }
+    let looks = house.looks.0.load(Ordering::SeqCst);
+    assert!(looks > 0, "they came from the log");
+    drop(loans);
+    house.until((SEATS, 0)).await;
+
+    // As many at once as have never been at once, so that new actors are needed, too.
+    for times in 1..=3 {
+        let mut loans = Vec::new();
+        for seat in &house.seats {
+            let lease = house.wake(std::slice::from_ref(seat)).await.remove(0);
+            loans.push(house.borrow(lease).await);
+        }
+        house.until((SEATS, SEATS)).await;
+        for (loan, seat) in loans.iter_mut().zip(&house.seats) {
+            let cell = loan.cell().expect("it is here");
+            assert_eq!((&cell.stream, cell.version, cell.tail), (seat, Version(1), times), "as it was left");
+            assert_ne!(cell.state, State::Available);
+            cell.tail += 1;
+        }
+        drop(loans);
+        house.until((SEATS, 0)).await;
+    }
+    assert_eq!(house.looks.0.load(Ordering::SeqCst), looks, "the log was not asked again");
+    house.engine.ask_all_to_leave();
+    house.until((0, 0)).await;
+    house.engine.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_log_may_not_have_stays_in_memory() {
+    let house = House::open().await;
+    for (index, lease) in house.wake(&house.seats[..2]).await.into_iter().enumerate() {
+        let mut loan = house.borrow(lease).await;
+        if index == 0 {
+            loan.cell().expect("it is here").shown = Position(1_000);
+        }
+    }
+    house.until((2, 0)).await;
+    house.engine.ask_all_to_leave();
+    house.until((1, 0)).await;
+    assert!(house.registry().slots[0].lock().contains_key(&house.seats[0]));
+    // When nobody knows what is true any more, it goes all the same.
+    house.registry().forget(P);
+    house.until((0, 0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_may_speak_to_it_finds_it_awake() {
+    let house = House::open().await;
+    let seat = &house.seats[..1];
+    let (first, second) = (house.wake(seat).await.remove(0), house.wake(seat).await.remove(0));
+    drop(house.borrow(first).await);
+    // Its actor has handled the loan's end when it lends again.
+    drop(house.borrow(second.clone()).await);
+    assert_eq!(house.counted(), (1, 1));
+    drop(house.borrow(second).await);
+    house.until((1, 0)).await;
+}
