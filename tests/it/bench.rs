@@ -133,8 +133,8 @@ async fn orders_for_cold_seats_are_measured_and_checked() {
         assert!((figure(phase, "seats") / figure(phase, "orders") - 4.0).abs() < 1e-6, "{report}");
         assert_eq!(check(&report, "placed orders"), format!("all {orders} are placed in the log"));
         assert!(check(&report, "audit").starts_with("audit ok"), "{report}");
-        assert!(figure(phase, "awake actors") >= 4.0 * orders as f64, "{report}");
-        assert!(figure(phase, "memory per awake actor") >= 0.0, "{report}");
+        assert!(figure(phase, "streams in memory") >= 4.0 * orders as f64, "{report}");
+        assert!(figure(phase, "memory per stream") >= 0.0, "{report}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What does an awake actor take? The node's memory before and after, over the actors that it says are awake.
+//! What does a stream in memory take? The node's memory before and after, over the streams that it says are in memory.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::limits;
 use crate::telemetry::ACTORS_AWAKE;
 
-/// The node counts its actors that often; a little more, to be told of the newest state.
+/// The node counts its streams that often; a little more, to be told of the newest state.
 const COUNTED: Duration = Duration::from_millis(limits::HEARTBEAT.as_millis() as u64 + 250);
 
 /// Less than that is no fall.
 const FALL: u64 = 1 << 20;
 
-/// The node's memory at a moment, and how many actors were in it.
+/// The node's memory at a moment, and how many streams were in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
     bytes: u64,
@@ -31,7 +31,7 @@ impl Footprint {
         Some(Self { bytes: watched.memory("node")?, awake })
     }
 
-    /// Waits until no more actors are awake than there were, or until they should have left; then until memory stops
+    /// Waits until no more streams are in memory than there were, or until they should have left; then until memory stops
     /// falling, since what they leave goes back some time after them: the node keeps actors for the next streams until
     /// its next sweeps, and an allocator keeps pages for a while.
     pub async fn asleep(self, target: &Target, watched: &Watched) -> Option<Self> {
@@ -61,17 +61,17 @@ impl Footprint {
     pub fn tell(self, after: Self, measured: &mut Measured) {
         measured.figure("node memory before", mebibytes(self.bytes), "MiB");
         measured.figure("node memory after", mebibytes(after.bytes), "MiB");
-        measured.figure("awake actors", after.awake as f64, "");
+        measured.figure("streams in memory", after.awake as f64, "");
         let woken = after.awake.saturating_sub(self.awake);
         if woken > 0 {
             let each = after.bytes.saturating_sub(self.bytes) as f64 / woken as f64 / 1_024.0;
-            measured.figure("memory per awake actor", each, "KiB");
+            measured.figure("memory per stream", each, "KiB");
         }
     }
 
     /// The end of a wait until they are asleep.
     pub fn tell_asleep(self, measured: &mut Measured) {
-        measured.figure("awake actors, idle", self.awake as f64, "");
+        measured.figure("streams in memory, idle", self.awake as f64, "");
         measured.figure("node memory, idle", mebibytes(self.bytes), "MiB");
     }
 }
@@ -109,10 +109,10 @@ mod tests {
         let (before, after) = (Footprint { bytes: 10 << 20, awake: 4 }, Footprint { bytes: 20 << 20, awake: 1_028 });
         let mut measured = Measured::default();
         before.tell(after, &mut measured);
-        let each = measured.figures.iter().find(|figure| figure.name == "memory per awake actor").expect("told");
+        let each = measured.figures.iter().find(|figure| figure.name == "memory per stream").expect("told");
         assert!((each.value - 10.0).abs() < 1e-9, "{measured:?}");
         let mut none = Measured::default();
         after.tell(before, &mut none);
-        assert!(none.figures.iter().all(|figure| figure.name != "memory per awake actor"), "{none:?}");
+        assert!(none.figures.iter().all(|figure| figure.name != "memory per stream"), "{none:?}");
     }
 }
