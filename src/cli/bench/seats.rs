@@ -92,7 +92,9 @@ impl Seats {
                     asleep.tell_asleep(&mut measured);
                 }
             }
-            _ => report.remarks.push("the node does not tell how many streams are in memory, or is not ours".to_owned()),
+            _ => {
+                report.remarks.push("the node does not tell how many streams are in memory, or is not ours".to_owned())
+            }
         }
         if measured.latencies.iter().all(|row| row.count == 0) {
             report.check("load", false, "not one order was placed in the measured time".to_owned());
