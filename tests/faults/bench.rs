@@ -38,9 +38,7 @@ pub fn bench(choice: &Choice) -> ExitCode {
     if rows.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime.block_on(run(choice, &rows))
+    crate::runtime().block_on(run(choice, &rows))
 }
 
 async fn run(choice: &Choice, rows: &[&Row]) -> ExitCode {

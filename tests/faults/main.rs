@@ -51,6 +51,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// All clients with their connections on one thread: where they are on two, hyper's client can leave a request waiting for ever
+/// when its connection ends in that instant (hyperium/hyper#4122). What a row does itself is on the thread that blocks here.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
 /// Judges the files of a run that is over.
 fn judge(directory: &std::path::Path) -> ExitCode {
     match checker::judge_directory(directory) {

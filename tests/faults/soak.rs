@@ -32,9 +32,7 @@ const BUYERS: usize = 6;
 const HUNTERS: usize = 20;
 
 pub fn soak(asked: &Soak) -> ExitCode {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    match runtime.block_on(run(asked)) {
+    match crate::runtime().block_on(run(asked)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
