@@ -62,6 +62,8 @@ pub const SUPERSEDED_RETRIES: u32 = 5;
 
 /// A stream that nobody asked for that long leaves memory.
 pub const ACTOR_IDLE: Duration = Duration::from_secs(300);
+/// One that rests when nobody asks for it, and was woken without being asked anything, rests after that long.
+pub const ACTOR_RESTS: Duration = Duration::from_secs(5);
 /// Streams whose states a node that only follows keeps folded, and how long one is kept that nobody asks for, once there
 /// are that many.
 pub const SHADOWS: usize = 1_024;

@@ -175,13 +175,13 @@ impl Owned {
         to: Lease,
         message: impl FnOnce(Lease) -> Message<A>,
     ) -> Result<(), Fault> {
-        let (stream, generation) = (to.stream.clone(), to.generation());
+        let (stream, actor) = (to.stream.clone(), Arc::downgrade(&to));
         let sent = Handle::cast(to, message);
         if sent.is_err() {
             // The actor died outside of its guard: once all it showed is durable, another one may take its place.
             let sequencer = self.node.sequencer(partition);
             let _ = sequencer.durable_at(sequencer.head()).await;
-            self.node.registry.expel(partition, &stream, generation);
+            self.node.registry.expel(partition, &stream, &actor);
         }
         sent
     }

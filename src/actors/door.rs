@@ -126,7 +126,7 @@ impl Dispatch {
         }
     }
 
-    /// Actors, or states folded from the log, in memory.
+    /// Streams in memory; on a node that only follows, states folded from the log.
     #[must_use]
     pub fn actors_awake(&self) -> usize {
         match &self.way {

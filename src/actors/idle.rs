@@ -1,7 +1,7 @@
 //! What becomes of an actor whose stream rests or has left memory? It waits here for the next stream of its noun.
 //!
 //! An order's or a seat's actor is needed for one command, and to start one costs more than the command: its channels alone are
-//! some kilobytes of fresh memory. Only actors that nobody can speak to any more come here; what they knew they have let go of.
+//! some kilobytes of fresh memory. Only actors that nobody can speak to any more come here; what they may still know is of no use.
 //! Those that nobody needed for a while end: a few that stay, each on a page of memory of its own, would keep all the
 //! memory of a sale that is over.
 
@@ -80,11 +80,10 @@ impl Idle {
         loop {
             let found = self.waiting.lock().as_mut().and_then(|all| all.get_mut(&TypeId::of::<A>())?.1.pop());
             let Some(Ok(actor)) = found.map(|actor| actor.downcast::<ActorRef<Message<A>>>()) else { return Err(cell) };
-            match actor.cast(Message::Enter(cell)) {
-                Ok(()) => return Ok(*actor),
+            match enter(*actor, cell) {
+                Ok(actor) => return Ok(actor),
                 // It ended while it waited.
-                Err(MessagingErr::SendErr(Message::Enter(back))) => cell = back,
-                Err(_) => unreachable!("what could not be sent comes back"),
+                Err(back) => cell = back,
             }
         }
     }
@@ -102,6 +101,18 @@ impl Idle {
     pub fn close(&self) {
         let all = self.waiting.lock().take().unwrap_or_default();
         all.into_values().for_each(|(stop, waiting)| waiting.all.iter().for_each(|actor| stop(&**actor)));
+    }
+}
+
+/// The actor goes on with `cell`, which comes back if it has ended.
+pub fn enter<A: Aggregate>(
+    actor: ActorRef<Message<A>>,
+    cell: Box<Cell<A>>,
+) -> Result<ActorRef<Message<A>>, Box<Cell<A>>> {
+    match actor.cast(Message::Enter(cell)) {
+        Ok(()) => Ok(actor),
+        Err(MessagingErr::SendErr(Message::Enter(back))) => Err(back),
+        Err(_) => unreachable!("what could not be sent comes back"),
     }
 }
 

@@ -9,8 +9,8 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use foldhash::quality::FixedState;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::cell::Cell;
-use super::idle::Idle;
+use super::idle::{self, Idle};
 use super::node::Node;
 use super::shell::{Message, Shell};
 use crate::domain::Aggregate;
@@ -38,6 +38,8 @@ pub struct Handle {
     actor: Box<dyn Any + Send + Sync>,
     /// Asks the actor to leave, without knowing its type.
     leave: fn(Lease),
+    /// Asks the actor to let its stream rest; none where the noun's streams do not rest.
+    rest: Option<fn(Lease)>,
     /// Lets another stream have the actor, without knowing its type.
     retire: fn(&Idle, Box<dyn Any + Send + Sync>),
     idle: Arc<Idle>,
@@ -50,10 +52,6 @@ pub struct Handle {
 pub type Lease = Arc<Handle>;
 
 impl Handle {
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// The actor leaves, unless somebody else is about to speak to it or its units are under way.
     pub fn ask_to_leave(self: Lease) {
         (self.leave)(self);
@@ -84,8 +82,17 @@ enum Slot {
 }
 
 impl Slot {
-    fn is(&self, lease: &Lease) -> bool {
-        matches!(self, Self::Awake(handle) if Arc::ptr_eq(handle, lease))
+    fn is(&self, handle: *const Handle) -> bool {
+        matches!(self, Self::Awake(here) if std::ptr::eq(Arc::as_ptr(here), handle))
+    }
+
+    /// That of the state which is in memory.
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Loading(_) => None,
+            Self::Awake(handle) => Some(handle.generation),
+            Self::Resting(cell, _) => Some(cell.generation()),
+        }
     }
 }
 
@@ -126,6 +133,19 @@ struct Found {
     lacking: usize,
 }
 
+/// Actors that were started for streams that rest, where too few had nothing to do. Those that are not needed in the end wait
+/// with the others.
+struct Spares<'a, A: Aggregate> {
+    idle: &'a Idle,
+    actors: Vec<ActorRef<Message<A>>>,
+}
+
+impl<A: Aggregate> Drop for Spares<'_, A> {
+    fn drop(&mut self) {
+        self.actors.drain(..).for_each(|actor| self.idle.keep::<A>(Box::new(actor)));
+    }
+}
+
 impl Registry {
     pub fn new(partitions: u16, seed: u64) -> Self {
         let slots = || Mutex::new(Slots::with_hasher(FixedState::with_seed(seed)));
@@ -155,13 +175,14 @@ impl Registry {
         partition: Partition,
         streams: &[StreamId],
     ) -> Result<Vec<Lease>, Fault> {
+        let mut spares = Spares { idle: &self.idle, actors: Vec::new() };
         loop {
             let generation = node.sequencer(partition).generation()?;
             let ended = Arc::new(Notify::new());
-            let mut found = self.look::<A>(node, partition, generation, streams, &ended)?;
+            let mut found = self.look::<A>(node, partition, generation, streams, &ended, &mut spares)?;
             if found.lacking > 0 {
                 for _ in 0..found.lacking {
-                    self.idle.keep::<A>(Box::new(start::<A>(node).await?));
+                    spares.actors.push(start::<A>(node).await?);
                 }
                 continue;
             }
@@ -192,18 +213,21 @@ impl Registry {
         generation: u64,
         streams: &[StreamId],
         ended: &Arc<Notify>,
+        spares: &mut Spares<'_, A>,
     ) -> Result<Found, Fault> {
         let mut found = Found { leases: vec![None; streams.len()], ours: Vec::new(), theirs: None, lacking: 0 };
         let now = node.clock.elapsed().as_secs();
         let mut slots = self.slots[usize::from(partition.0)].lock();
         for (index, stream) in streams.iter().enumerate() {
             match slots.get(stream) {
+                // A partition began anew between our question and the lock; what is here is younger than what we would load.
+                Some(slot) if slot.generation() > Some(generation) => return Err(Fault::Superseded),
                 Some(Slot::Awake(handle)) if handle.generation == generation => {
                     handle.last_used.store(now, Ordering::Relaxed);
                     found.leases[index] = Some(handle.clone());
                 }
                 Some(Slot::Resting(cell, _)) if cell.generation() == generation => {
-                    found.leases[index] = self.rise::<A>(&mut slots, stream, partition, now)?;
+                    found.leases[index] = self.rise(&mut slots, stream, partition, now, spares)?;
                     found.lacking += usize::from(found.leases[index].is_none());
                 }
                 Some(Slot::Loading(theirs)) => found.theirs = Some(theirs.clone().notified_owned()),
@@ -215,9 +239,9 @@ impl Registry {
             found.ours.clear();
         }
         for (_, stream) in &found.ours {
-            if let Some(_stale) = slots.insert(stream.clone(), Slot::Loading(ended.clone())) {
-                self.awake.fetch_sub(1, Ordering::Relaxed);
-            }
+            let before = slots.insert(stream.clone(), Slot::Loading(ended.clone()));
+            let stale = matches!(before, Some(Slot::Awake(_) | Slot::Resting(..)));
+            self.awake.fetch_sub(usize::from(stale), Ordering::Relaxed);
         }
         Ok(found)
     }
@@ -229,12 +253,18 @@ impl Registry {
         stream: &StreamId,
         partition: Partition,
         now: u64,
+        spares: &mut Spares<'_, A>,
     ) -> Result<Option<Lease>, Fault> {
         let Some((stream, Slot::Resting(cell, since))) = slots.remove_entry(stream) else { return Ok(None) };
         let generation = cell.generation();
         let cell: Box<dyn Any + Send> = cell;
+        // A stream's name begins with its noun.
         let cell = cell.downcast::<Cell<A>>().map_err(|_| other_rules(&stream))?;
-        match self.idle.take(cell) {
+        let entered = self.idle.take(cell).or_else(|cell| match spares.actors.pop() {
+            Some(actor) => idle::enter(actor, cell),
+            None => Err(cell),
+        });
+        match entered {
             Ok(actor) => {
                 let lease = handle(actor, stream.clone(), partition, generation, self.idle.clone(), now);
                 slots.insert(stream, Slot::Awake(lease.clone()));
@@ -247,13 +277,14 @@ impl Registry {
         }
     }
 
-    /// The actor lets go of its state, which stays here; it comes back if somebody can be about to speak to it.
+    /// The actor lets go of its state, which stays here; it comes back if somebody can be about to speak to it, or if its
+    /// neighbours read its notice.
     pub fn rest<A: Aggregate>(&self, lease: &Lease, cell: Box<Cell<A>>) -> Option<Box<Cell<A>>> {
         let mut slots = self.slots[usize::from(lease.partition.0)].lock();
         // As in `leave`.
-        let alone = Arc::strong_count(lease) <= 2;
+        let alone = Arc::strong_count(lease) <= 2 && cell.notice().is_none();
         match slots.get_mut(&lease.stream) {
-            Some(slot) if alone && slot.is(lease) => {
+            Some(slot) if alone && slot.is(Arc::as_ptr(lease)) => {
                 *slot = Slot::Resting(cell, lease.last_used.load(Ordering::Relaxed));
                 None
             }
@@ -266,22 +297,20 @@ impl Registry {
         let mut slots = self.slots[usize::from(lease.partition.0)].lock();
         // The one in the actor's hand and the registry's own; every other one is somebody who may send.
         let alone = Arc::strong_count(lease) <= 2;
-        alone && self.remove(&mut slots, lease)
+        alone && self.remove(&mut slots, &lease.stream, Arc::as_ptr(lease))
     }
 
     /// The actor must not be used again, whoever holds a lease on it. Everything it showed must be durable.
-    pub fn expel(&self, partition: Partition, stream: &StreamId, generation: u64) {
+    pub fn expel(&self, partition: Partition, stream: &StreamId, actor: &Weak<Handle>) {
         let mut slots = self.slots[usize::from(partition.0)].lock();
-        if matches!(slots.get(stream), Some(Slot::Awake(handle)) if handle.generation == generation) {
-            slots.remove(stream);
-            self.awake.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.remove(&mut slots, stream, actor.as_ptr());
     }
 
-    fn remove(&self, slots: &mut Slots, lease: &Lease) -> bool {
-        let here = slots.get(&lease.stream).is_some_and(|slot| slot.is(lease));
+    /// Unless another one has taken its place.
+    fn remove(&self, slots: &mut Slots, stream: &StreamId, handle: *const Handle) -> bool {
+        let here = slots.get(stream).is_some_and(|slot| slot.is(handle));
         if here {
-            slots.remove(&lease.stream);
+            slots.remove(stream);
             self.awake.fetch_sub(1, Ordering::Relaxed);
         }
         here
@@ -324,8 +353,14 @@ impl Registry {
             slots.lock().retain(|_, slot| {
                 let stays = match slot {
                     Slot::Awake(handle) => {
-                        if is_idle(handle.last_used.load(Ordering::Relaxed)) {
-                            handle.clone().ask_to_leave();
+                        let (since, asked) = (handle.last_used.load(Ordering::Relaxed), handle.clone());
+                        match asked.rest {
+                            _ if is_idle(since) => asked.ask_to_leave(),
+                            // Woken, and then nobody spoke to it.
+                            Some(rest) if now.as_secs().saturating_sub(since) >= limits::ACTOR_RESTS.as_secs() => {
+                                rest(asked)
+                            }
+                            _ => {}
                         }
                         true
                     }
@@ -353,7 +388,7 @@ impl Drop for Claims<'_> {
     fn drop(&mut self) {
         let mut slots = self.registry.slots[usize::from(self.partition.0)].lock();
         for (_, stream) in self.streams {
-            if matches!(slots.get(stream), Some(Slot::Loading(_))) {
+            if matches!(slots.get(stream), Some(Slot::Loading(ended)) if Arc::ptr_eq(ended, &self.ended)) {
                 slots.remove(stream);
             }
         }
@@ -423,8 +458,7 @@ async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<
         Err(cell) => {
             let actor = start::<A>(node).await?;
             // It has only just begun; if it has ended nevertheless, nothing was shown by it.
-            actor.cast(Message::Enter(cell)).map_err(|_| Fault::Superseded)?;
-            actor
+            idle::enter(actor, cell).map_err(|_| Fault::Superseded)?
         }
     };
     Ok(handle(actor, stream, partition, generation, idle, node.clock.elapsed().as_secs()))
@@ -449,6 +483,7 @@ fn handle<A: Aggregate>(
         partition,
         actor: Box::new(actor),
         leave: |lease| drop(Handle::cast::<A>(lease, Message::Leave)),
+        rest: A::RESTS.then_some(|lease| drop(Handle::cast::<A>(lease, Message::Rest))),
         retire: Idle::keep::<A>,
         idle,
         generation,

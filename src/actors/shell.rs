@@ -45,6 +45,8 @@ pub enum Message<A: Aggregate> {
     /// The deadline may have come.
     Due(oneshot::Sender<()>, Lease),
     Leave(Lease),
+    /// Nobody has asked for anything since it was woken.
+    Rest(Lease),
     /// Another stream moves in; whatever was known before belonged to one that has left.
     Enter(Box<Cell<A>>),
 }
@@ -198,6 +200,7 @@ impl<A: Aggregate> Actor for Shell<A> {
                 (lease, false)
             }
             Message::Leave(lease) => (lease, true),
+            Message::Rest(lease) => (lease, false),
             Message::Enter(_) => return Ok(()),
         };
         self.afterwards(state, &lease, asked_to_leave).await;
@@ -210,14 +213,15 @@ impl<A: Aggregate> Shell<A> {
     async fn afterwards(&self, state: &mut Option<Box<Cell<A>>>, lease: &Lease, asked_to_leave: bool) {
         let Some(cell) = state.as_mut() else { return };
         if cell.poisoned {
-            let (stream, generation, shown) = (cell.stream.clone(), cell.generation, cell.shown);
+            let shown = cell.shown;
             *state = None;
             // What it decided before the panic stands; only then may another actor load the stream.
             let _ = self.node.sequencer(lease.partition).durable_at(shown).await;
-            self.node.registry.expel(lease.partition, &stream, generation);
+            self.node.registry.expel(lease.partition, &lease.stream, &Arc::downgrade(lease));
         } else if asked_to_leave && !self.node.sequencer(lease.partition).is_current(cell.generation) {
             // Forgotten with its whole partition: nothing that it knows is of use to anybody.
             *state = None;
+            self.node.registry.leave(lease);
         } else if (asked_to_leave || !cell.exists()) && self.may_leave(cell, lease) {
             // Streams that do not exist are not kept: made-up ids must not fill the memory.
             *state = None;

@@ -69,7 +69,7 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     const SNAPSHOT_VERSION: u16 = 1;
 
     /// Are there tens of thousands of streams, each asked now and then? Then a state stays in memory without an actor of its
-    /// own as long as nobody asks for it. Not for nouns that show a notice.
+    /// own as long as nobody asks for it. One that shows a notice does not rest.
     const RESTS: bool = false;
 
     /// Does the state only ever grow? Then it is kept in segments alone, and never saved as a whole.
