@@ -94,7 +94,7 @@ impl Crew {
     ) -> Result<Self, Fault> {
         let mut parts = cast.awake(node, partition).await?;
         for part in &mut parts {
-            part.borrow().await?;
+            part.borrow(node).await?;
         }
         Ok(Self { parts, context })
     }

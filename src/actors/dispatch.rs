@@ -75,7 +75,7 @@ impl Owned {
         let lease = self.wake_with_parts::<A>(partition, stream, &command, &request.by).await?;
         let (reply, told) = oneshot::channel();
         let run = Box::new(Run { command, request: request.clone(), reply, permit });
-        self.send(partition, lease, |lease| Message::<A>::Run(run, lease)).await?;
+        Handle::send(lease, &self.node, |lease| Message::<A>::Run(run, lease)).await?;
         told.await.unwrap_or(Err(Fault::Superseded.into()))
     }
 
@@ -136,7 +136,7 @@ impl Owned {
             let value = view(state);
             Box::new(move |durable: Result<(), Fault>| drop(reply.send(durable.map(|()| (value, seen)))))
         });
-        self.send(partition, lease, |lease| Message::<A>::Look(look, lease)).await?;
+        Handle::send(lease, &self.node, |lease| Message::<A>::Look(look, lease)).await?;
         told.await.unwrap_or(Err(Fault::Superseded))
     }
 
@@ -168,24 +168,6 @@ impl Owned {
         leases.into_iter().next().ok_or_else(|| Fault::internal("woke nobody"))
     }
 
-    /// Sends with the lease itself: an actor that is not needed can leave as soon as it has handled the message.
-    async fn send<A: Aggregate>(
-        &self,
-        partition: Partition,
-        to: Lease,
-        message: impl FnOnce(Lease) -> Message<A>,
-    ) -> Result<(), Fault> {
-        let (stream, actor) = (to.stream.clone(), Arc::downgrade(&to));
-        let sent = Handle::cast(to, message);
-        if sent.is_err() {
-            // The actor died outside of its guard: once all it showed is durable, another one may take its place.
-            let sequencer = self.node.sequencer(partition);
-            let _ = sequencer.durable_at(sequencer.head()).await;
-            self.node.registry.expel(partition, &stream, &actor);
-        }
-        sent
-    }
-
     async fn settled(&self, partition: Partition) {
         // If it takes longer, the next try says so.
         let _ = timeout(limits::LEASE, self.node.sequencer(partition).settled()).await;
@@ -195,7 +177,7 @@ impl Owned {
     pub async fn due<A: Aggregate>(&self, partition: Partition, stream: StreamId) {
         if let Ok(lease) = self.wake::<A>(partition, &stream).await {
             let (done, told) = oneshot::channel();
-            if self.send(partition, lease, |lease| Message::<A>::Due(done, lease)).await.is_ok() {
+            if Handle::send(lease, &self.node, |lease| Message::<A>::Due(done, lease)).await.is_ok() {
                 let _ = told.await;
                 // The place is given back only when the unit is durable: so the lane's queue has room for all of them.
                 let sequencer = self.node.sequencer(partition);

@@ -51,7 +51,7 @@ pub trait Part: Any + Send {
     fn wake<'a>(&'a mut self, node: &'a Arc<Node>, partition: Partition) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Takes the states of those that are awake, in stream order.
-    fn borrow(&mut self) -> BoxFuture<'_, Result<(), Fault>>;
+    fn borrow<'a>(&'a mut self, node: &'a Node) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// All of one generation, and none spoilt.
     fn usable(&mut self, generation: u64) -> bool;
@@ -103,12 +103,12 @@ impl<P: Aggregate> Part for PartOf<P> {
         })
     }
 
-    fn borrow(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
+    fn borrow<'a>(&'a mut self, node: &'a Node) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             self.loans.reserve(self.awake.len());
             for lease in self.awake.drain(..) {
                 let (to, lent) = oneshot::channel();
-                Handle::cast::<P>(lease, |lease| Message::Lend(to, lease))?;
+                Handle::send::<P>(lease, node, |lease| Message::Lend(to, lease)).await?;
                 self.loans.push(lent.await.map_err(|_| Fault::Superseded)?);
             }
             Ok(())

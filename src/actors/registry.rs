@@ -57,8 +57,24 @@ impl Handle {
         (self.leave)(self);
     }
 
-    /// Sends a message that carries the lease, if it carries one.
-    pub fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
+    /// Sends a message that carries the lease. An actor that has died outside of its guard makes room for another one.
+    pub async fn send<A: Aggregate>(
+        lease: Lease,
+        node: &Node,
+        message: impl FnOnce(Lease) -> Message<A>,
+    ) -> Result<(), Fault> {
+        let (stream, partition, actor) = (lease.stream.clone(), lease.partition, Arc::downgrade(&lease));
+        let sent = Self::cast(lease, message);
+        if sent.is_err() {
+            // Once all that it showed is durable.
+            let sequencer = node.sequencer(partition);
+            let _ = sequencer.durable_at(sequencer.head()).await;
+            node.registry.expel(partition, &stream, &actor);
+        }
+        sent
+    }
+
+    fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
         let actor = lease.actor.downcast_ref::<ActorRef<Message<A>>>();
         let actor = actor.ok_or_else(|| other_rules(&lease.stream))?.clone();
         // Gone between our look and our word: everything it had shown was dropped with it.
@@ -346,21 +362,22 @@ impl Registry {
 
     /// Asks every actor that nobody spoke to for `idle` to leave, and lets go of what has rested for so long.
     pub fn ask_idle_to_leave(&self, node: &Node, now: Duration, idle: Duration) {
-        let is_idle = |since: u64| now.as_secs().saturating_sub(since) >= idle.as_secs();
+        let has_passed = |since: u64, time: Duration| now.as_secs().saturating_sub(since) >= time.as_secs();
+        let is_idle = |since| has_passed(since, idle);
         for (sequencer, slots) in node.sequencers.iter().zip(&self.slots) {
             // Before the lock: who has a turn may want it.
             let durable = sequencer.durable();
             slots.lock().retain(|_, slot| {
                 let stays = match slot {
                     Slot::Awake(handle) => {
-                        let (since, asked) = (handle.last_used.load(Ordering::Relaxed), handle.clone());
-                        match asked.rest {
-                            _ if is_idle(since) => asked.ask_to_leave(),
+                        let since = handle.last_used.load(Ordering::Relaxed);
+                        if is_idle(since) {
+                            handle.clone().ask_to_leave();
+                        } else if let Some(rest) = handle.rest
+                            && has_passed(since, limits::ACTOR_RESTS)
+                        {
                             // Woken, and then nobody spoke to it.
-                            Some(rest) if now.as_secs().saturating_sub(since) >= limits::ACTOR_RESTS.as_secs() => {
-                                rest(asked)
-                            }
-                            _ => {}
+                            rest(handle.clone());
                         }
                         true
                     }

@@ -107,9 +107,7 @@ async fn append_next(journal: &SharedJournal, state: &PartitionState) -> Result<
 
 #[tokio::test]
 async fn a_server_that_ends_all_sessions_costs_neither_lease_nor_positions() {
-    let database = postgres::database().await;
-    let target = Target::Postgres { url: database.url.clone() };
-    let (first, second) = (serve(&target).await, serve(&target).await);
+    let (database, [first, second]) = two_nodes().await;
     let mut state = first.claim(&node("a")).await.unwrap().partitions[4].clone();
     for round in 0..4 {
         end_all_sessions(&database.owner).await;
@@ -161,12 +159,18 @@ async fn a_former_owner_does_not_take_the_lock_from_the_next() {
     database.drop_it().await;
 }
 
+/// A log that is open twice, and nobody serves yet.
+async fn two_nodes() -> (postgres::Database, [SharedJournal; 2]) {
+    let database = postgres::database().await;
+    let target = Target::Postgres { url: database.url.clone() };
+    let both = [serve(&target).await, serve(&target).await];
+    (database, both)
+}
+
 /// It keeps its connections, and with them the lock: nobody had to end any of them.
 #[tokio::test]
 async fn a_node_that_stands_still_loses_the_log_with_its_lease() {
-    let database = postgres::database().await;
-    let target = Target::Postgres { url: database.url.clone() };
-    let (first, second) = (serve(&target).await, serve(&target).await);
+    let (database, [first, second]) = two_nodes().await;
     let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
     // No heartbeat comes from it any more.
     let after = second.claim(&node("b")).await.expect("its lease runs out").partitions[0].clone();
@@ -186,9 +190,7 @@ async fn a_node_that_stands_still_loses_the_log_with_its_lease() {
 /// answers from memory until its lease is over by its own clock: nobody else may have the log before.
 #[tokio::test]
 async fn a_lease_that_only_the_databases_clock_ended_is_still_its_owners() {
-    let database = postgres::database().await;
-    let target = Target::Postgres { url: database.url.clone() };
-    let (first, second) = (serve(&target).await, serve(&target).await);
+    let (database, [first, second]) = two_nodes().await;
     let ours = first.claim(&node("a")).await.unwrap().partitions[0].clone();
     let mut owner = PgConnection::connect(&database.owner).await.unwrap();
     let skipped = [
@@ -218,9 +220,7 @@ async fn a_lease_that_only_the_databases_clock_ended_is_still_its_owners() {
 
 #[tokio::test]
 async fn a_process_of_the_same_name_is_another_owner() {
-    let database = postgres::database().await;
-    let target = Target::Postgres { url: database.url.clone() };
-    let (first, second) = (serve(&target).await, serve(&target).await);
+    let (database, [first, second]) = two_nodes().await;
     let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
     end_all_sessions(&database.owner).await;
     let after = second.claim(&node("a")).await.unwrap().partitions[0].clone();

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::actors::engine::{Engine, Setup};
-use crate::actors::part::Loan;
+use crate::actors::part::{Cast, Loan};
 use crate::clock::{Clock, Entropy, SimulatedClock};
-use crate::domain::seat::{Seat, State};
+use crate::domain::seat::{Command, Seat, State};
 use crate::ids::{NodeId, PerformanceId, SeatId, Version};
 use crate::journal::SharedJournal;
 use crate::journal::conformance::{Builder, performance_in, seat_fact};
@@ -129,6 +129,22 @@ async fn what_was_woken_and_not_asked_anything_rests_soon() {
     tokio::time::advance(limits::ACTOR_IDLE).await;
     house.registry().sweep(house.engine.node());
     house.until((0, 0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_died_makes_room_for_another() {
+    let house = House::open().await;
+    let node = house.engine.node();
+    let lease = house.wake(&house.seats[..1]).await.remove(0);
+    let actor = lease.actor.downcast_ref::<ActorRef<Message<Seat>>>().expect("a seat's").clone();
+    drop(lease);
+    actor.stop_and_wait(None, None).await.expect("it ends");
+    let ask = || Cast::of(vec![(house.seats[0].clone(), Command::Block)]).awake(node, P);
+    let mut parts = ask().await.expect("nobody knows yet");
+    assert!(matches!(parts[0].borrow(node).await, Err(Fault::Superseded)));
+    let mut parts = ask().await.expect("it can be read");
+    parts[0].borrow(node).await.expect("another one lends");
+    assert!(parts[0].usable(node.sequencer(P).generation().expect("it serves")));
 }
 
 #[tokio::test(start_paused = true)]
