@@ -9,85 +9,32 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use foldhash::quality::FixedState;
 use parking_lot::Mutex;
-use ractor::{Actor, ActorRef};
+use ractor::ActorRef;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::cell::Cell;
 use super::idle::{self, Idle};
 use super::node::Node;
-use super::shell::{Message, Shell};
+use super::shell::Message;
 use crate::domain::Aggregate;
 use crate::fault::Fault;
 use crate::ids::{Partition, Position, StreamId};
-use crate::journal::Loaded;
 use crate::limits;
 use crate::planted::{Bug, planted};
 
-/// An awake actor.
-pub struct Handle {
-    pub stream: StreamId,
-    pub partition: Partition,
-    /// `ActorRef<Message<A>>` of the stream's aggregate.
-    actor: Box<dyn Any + Send + Sync>,
-    /// Asks the actor to leave, without knowing its type.
-    leave: fn(Lease),
-    /// Asks the actor to let its stream rest; none where the noun's streams do not rest.
-    rest: Option<fn(Lease)>,
-    /// Lets another stream have the actor, without knowing its type.
-    retire: fn(&Idle, Box<dyn Any + Send + Sync>),
-    idle: Arc<Idle>,
-    generation: u64,
-    /// Seconds of the node's clock.
-    last_used: AtomicU64,
-}
+mod handle;
+mod load;
 
-/// The right to send to an actor: it does not leave meanwhile.
-pub type Lease = Arc<Handle>;
-
-impl Handle {
-    /// The actor leaves, unless somebody else is about to speak to it or its units are under way.
-    pub fn ask_to_leave(self: Lease) {
-        (self.leave)(self);
-    }
-
-    /// Sends a message that carries the lease. An actor that has died outside of its guard makes room for another one.
-    pub async fn send<A: Aggregate>(
-        lease: Lease,
-        node: &Node,
-        message: impl FnOnce(Lease) -> Message<A>,
-    ) -> Result<(), Fault> {
-        let (stream, partition, actor) = (lease.stream.clone(), lease.partition, Arc::downgrade(&lease));
-        let sent = Self::cast(lease, message);
-        if sent.is_err() {
-            // Once all that it showed is durable.
-            let sequencer = node.sequencer(partition);
-            let _ = sequencer.durable_at(sequencer.head()).await;
-            node.registry.expel(partition, &stream, &actor);
-        }
-        sent
-    }
-
-    fn cast<A: Aggregate>(lease: Lease, message: impl FnOnce(Lease) -> Message<A>) -> Result<(), Fault> {
-        let actor = lease.actor.downcast_ref::<ActorRef<Message<A>>>();
-        let actor = actor.ok_or_else(|| other_rules(&lease.stream))?.clone();
-        // Gone between our look and our word: everything it had shown was dropped with it.
-        actor.cast(message(lease)).map_err(|_| Fault::Superseded)
-    }
-}
-
-/// Nobody can speak to the actor any more, and every message that was sent has been handled.
-impl Drop for Handle {
-    fn drop(&mut self) {
-        (self.retire)(&self.idle, std::mem::replace(&mut self.actor, Box::new(())));
-    }
-}
+pub use handle::{Handle, Lease};
+use handle::{handle, other_rules};
+use load::{load, start};
 
 enum Slot {
     /// Somebody loads it; all who wait are told when that ended, well or not, in the order of their waiting.
@@ -412,104 +359,6 @@ impl Drop for Claims<'_> {
         drop(slots);
         self.ended.notify_waiters();
     }
-}
-
-async fn load<A: Aggregate>(
-    node: &Arc<Node>,
-    partition: Partition,
-    generation: u64,
-    wanted: &[(usize, StreamId)],
-) -> Result<Vec<Lease>, Fault> {
-    let streams: Vec<StreamId> = wanted.iter().map(|(_, stream)| stream.clone()).collect();
-    let loaded = look_up(node, partition, &streams).await?;
-    let mut handles = Vec::with_capacity(streams.len());
-    for (stream, loaded) in streams.into_iter().zip(loaded) {
-        let cell = Cell::<A>::load(&node.journal, stream, loaded, generation).await;
-        let cell = cell.inspect_err(|fault| tracing::error!(%fault, "a stream cannot be read"))?;
-        handles.push(spawn(node, partition, cell).await?);
-    }
-    Ok(handles)
-}
-
-/// What the log has about the streams, in their order; of those that are surely new, it is not asked.
-async fn look_up(node: &Arc<Node>, partition: Partition, streams: &[StreamId]) -> Result<Vec<Loaded>, Fault> {
-    let newcomers = node.sequencer(partition).newcomers();
-    let mut loaded: Vec<Loaded> = streams.iter().map(|_| Loaded::default()).collect();
-    let asked: Vec<usize> = (0..streams.len()).filter(|&index| !newcomers.surely_new(&streams[index])).collect();
-    if asked.is_empty() {
-        return Ok(loaded);
-    }
-    let found = node.loader.load(asked.iter().map(|&index| streams[index].clone()).collect()).await?;
-    let in_vain = found.iter().filter(|found| found.is_empty()).count();
-    if newcomers.looked_in_vain(in_vain) {
-        tokio::spawn(look_through(node.clone(), partition));
-    }
-    for (index, found) in asked.into_iter().zip(found) {
-        loaded[index] = found;
-    }
-    Ok(loaded)
-}
-
-/// So that what is new need not be looked for any more.
-async fn look_through(node: Arc<Node>, partition: Partition) {
-    let sequencer = node.sequencer(partition);
-    let noted = async {
-        sequencer.note_newcomers().await?;
-        sequencer.newcomers().look_through(&node.journal, partition).await
-    };
-    if let Err(fault) = noted.await {
-        tracing::debug!(%partition, %fault, "the names of the streams were not read; looks go on");
-        sequencer.newcomers().give_up();
-    }
-}
-
-async fn spawn<A: Aggregate>(node: &Arc<Node>, partition: Partition, cell: Cell<A>) -> Result<Lease, Fault> {
-    let (stream, generation) = (cell.stream.clone(), cell.generation);
-    if cell.exists() {
-        let mut turn = node.sequencer(partition).turn(generation)?;
-        turn.post(&stream, cell.notice(), cell.shown);
-    }
-    let idle = node.registry.idle.clone();
-    let actor = match idle.take(Box::new(cell)) {
-        Ok(actor) => actor,
-        Err(cell) => {
-            let actor = start::<A>(node).await?;
-            // It has only just begun; if it has ended nevertheless, nothing was shown by it.
-            idle::enter(actor, cell).map_err(|_| Fault::Superseded)?
-        }
-    };
-    Ok(handle(actor, stream, partition, generation, idle, node.clock.elapsed().as_secs()))
-}
-
-/// An actor that has nothing to do yet.
-async fn start<A: Aggregate>(node: &Arc<Node>) -> Result<ActorRef<Message<A>>, Fault> {
-    let started = Actor::spawn(None, Shell::<A>::new(node.clone()), ()).await;
-    Ok(started.map_err(|error| Fault::internal(format!("an actor did not start: {error}")))?.0)
-}
-
-fn handle<A: Aggregate>(
-    actor: ActorRef<Message<A>>,
-    stream: StreamId,
-    partition: Partition,
-    generation: u64,
-    idle: Arc<Idle>,
-    now: u64,
-) -> Lease {
-    Arc::new(Handle {
-        stream,
-        partition,
-        actor: Box::new(actor),
-        leave: |lease| drop(Handle::cast::<A>(lease, Message::Leave)),
-        rest: A::RESTS.then_some(|lease| drop(Handle::cast::<A>(lease, Message::Rest))),
-        retire: Idle::keep::<A>,
-        idle,
-        generation,
-        last_used: AtomicU64::new(now),
-    })
-}
-
-fn other_rules(stream: &StreamId) -> Fault {
-    Fault::internal(format!("{stream} has other rules"))
 }
 
 #[cfg(test)]

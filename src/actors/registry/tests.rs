@@ -136,7 +136,7 @@ async fn an_actor_that_died_makes_room_for_another() {
     let house = House::open().await;
     let node = house.engine.node();
     let lease = house.wake(&house.seats[..1]).await.remove(0);
-    let actor = lease.actor.downcast_ref::<ActorRef<Message<Seat>>>().expect("a seat's").clone();
+    let actor = lease.actor::<Seat>().expect("a seat's").clone();
     drop(lease);
     actor.stop_and_wait(None, None).await.expect("it ends");
     let ask = || Cast::of(vec![(house.seats[0].clone(), Command::Block)]).awake(node, P);
