@@ -179,7 +179,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         tracker: &watching,
     });
     let devices = devices.await?;
-    let hub = Hub::with(parts, watchers::options(config, &node).await?);
+    let hub = Hub::with(parts, watchers::options(config, &node, payments.as_ref()).await?);
     let runner = Runner::start(runner::Parts {
         store: open_store(config).await?,
         journal: journal.clone(),
@@ -412,7 +412,8 @@ pub fn migration(config: &Config) -> Migration {
 }
 
 pub async fn open_journal(config: &Config, role: Role) -> Result<SharedJournal, OpenError> {
-    let options = Options { partitions: chosen_partitions(config), ..Options::new(role) };
+    let data = Some(config.data.dir.clone());
+    let options = Options { partitions: chosen_partitions(config), data, ..Options::new(role) };
     open::open(&target(config), options).await
 }
 

@@ -6,6 +6,7 @@ mod members;
 mod money;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onsale::audit::{self, Report};
 use onsale::clock::SimulatedClock;
@@ -287,6 +288,21 @@ async fn a_command_has_one_effect() {
         rows.extend(builder.records(vec![blocked(seat)]));
     }
     assert_eq!(found(rows).await, [("C2", 3)]);
+}
+
+#[tokio::test]
+async fn a_key_names_its_command_for_so_long() {
+    let memory = onsale::limits::KEY_MEMORY;
+    for (later, wrong) in [(Duration::ZERO, vec![("C2", 2)]), (Duration::from_millis(1), vec![])] {
+        let mut builder = Builder::new(P);
+        let mut rows = Vec::new();
+        for (after, seat) in [(Duration::ZERO, 1), (memory + later, 2)] {
+            builder.at = builder.at.plus(after);
+            builder.command = Some(Hash16([1; 16]));
+            rows.extend(builder.records(vec![blocked(seat)]));
+        }
+        assert_eq!(found(rows).await, wrong, "{later:?}");
+    }
 }
 
 /// Makes the chain of changed rows right again, so that only the change itself is there to be found.

@@ -1,18 +1,21 @@
 //! How many may watch, and how patient is the node with them? The operator's choices, brought to hub and listeners.
 
+use std::sync::Arc;
+
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{StartError, target};
 use crate::config::Config;
+use crate::gateways::payments::SharedPayments;
 use crate::http::{Crowd, Terms};
 use crate::ids::NodeId;
 use crate::journal::open;
 use crate::limits;
-use crate::live::Places;
 use crate::live::hub::Options;
+use crate::live::{PaymentWindow, Places};
 
-pub async fn options(config: &Config, node: &NodeId) -> Result<Options, StartError> {
+pub async fn options(config: &Config, node: &NodeId, payments: Option<&SharedPayments>) -> Result<Options, StartError> {
     let sse = &config.sse;
     let places = Places {
         per_node: sse.max_per_node,
@@ -21,7 +24,9 @@ pub async fn options(config: &Config, node: &NodeId) -> Result<Options, StartErr
         uncounted: sse.uncounted()?,
     };
     let presence = open::presence(&target(config)).await?;
-    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence })
+    let window =
+        payments.map(|payments| PaymentWindow { provider: "toss", client_key: Arc::from(payments.client_key()) });
+    Ok(Options { node: node.clone(), places, store_resume: sse.store_resume(), presence, window })
 }
 
 pub fn terms(config: &Config, connections: usize, crowd: Crowd) -> Terms {

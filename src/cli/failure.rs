@@ -127,7 +127,9 @@ impl From<StartError> for Failure {
             StartError::Config(error) => error.into(),
             StartError::Open(error) => error.into(),
             StartError::Keys(error) => error.into(),
-            StartError::OtherSeal => Self::configuration(format!("wrong configuration: {error}")),
+            StartError::OtherSeal | StartError::NobodyToFollow => {
+                Self::configuration(format!("wrong configuration: {error}"))
+            }
             _ => Self::of(error.to_string()),
         }
     }

@@ -1,7 +1,8 @@
 //! Which payments does a store's counter report, and what may be given back? Each payment once, and never more than it was.
 //!
 //! A store remembers payments for `STORE_MEMORY`; what is older is refused by its `paid_at`, so nothing that was forgotten
-//! can be recorded again. Which device may speak for the store is the edge's business.
+//! can be recorded again. A payment's id is what a repetition is known by; the key under which it came names no other one
+//! meanwhile. Which device may speak for the store is the edge's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::checks::{Done, created_again, name, require};
 use super::{Aggregate, Asked, Decision, Fact, Never, Nobody, Refusal};
 use crate::events::StoreEvent;
 use crate::events::store::{Created, PaymentCancelled, PaymentRecorded};
-use crate::ids::{AccountId, Hash16, PaymentId, StoreId, Version};
+use crate::ids::{AccountId, CommandId, Hash16, PaymentId, StoreId, Version};
 use crate::limits;
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
@@ -28,6 +29,8 @@ pub struct State {
     payments: BTreeMap<PaymentId, Payment>,
     /// The same payments by the time from which on they are forgotten.
     forgotten_after: BTreeSet<(Timestamp, PaymentId)>,
+    /// And by the command that recorded them.
+    recorded_by: BTreeMap<CommandId, PaymentId>,
     /// Cancellations remembered, over all payments.
     cancellations: u64,
 }
@@ -39,6 +42,7 @@ struct Payment {
     currency: Currency,
     remaining: Amount,
     recorded: Version,
+    command: CommandId,
     remembered_until: Timestamp,
     cancellations: Vec<Done>,
 }
@@ -67,11 +71,19 @@ impl State {
             let Some((_, id)) = self.forgotten_after.pop_first() else { return };
             if let Some(payment) = self.payments.remove(&id) {
                 self.cancellations -= payment.cancellations.len() as u64;
+                self.recorded_by.remove(&payment.command);
             }
         }
     }
 
-    fn record(&mut self, recorded: &PaymentRecorded, at: Timestamp, version: Version) {
+    /// Did this command record a payment, and does it speak of another one now?
+    fn is_reused(&self, asked: &Asked, payment: &PaymentId, content: Hash16) -> bool {
+        let before = self.recorded_by.get(&asked.command).and_then(|id| Some((id, self.known(id, asked.at)?)));
+        before.is_some_and(|(id, known)| id != payment || known.content != content)
+    }
+
+    fn record(&mut self, recorded: &PaymentRecorded, fact: &Fact<'_, StoreEvent>) {
+        let Fact { at, version, command, .. } = *fact;
         // `paid_at` may be ahead by PAID_AT_AHEAD, and only its age keeps a forgotten payment from being recorded again.
         let remembered_until = at.plus(limits::STORE_MEMORY).plus(limits::PAID_AT_AHEAD);
         let payment = Payment {
@@ -79,10 +91,12 @@ impl State {
             currency: recorded.currency,
             remaining: recorded.amount,
             recorded: version,
+            command,
             remembered_until,
             cancellations: Vec::new(),
         };
         self.forgotten_after.insert((remembered_until, recorded.payment_id.clone()));
+        self.recorded_by.insert(command, recorded.payment_id.clone());
         self.payments.insert(recorded.payment_id.clone(), payment);
     }
 
@@ -158,6 +172,7 @@ fn check_payment(payment: &PaymentRecorded, at: Timestamp) -> Result<(), Refusal
 
 impl Aggregate for Store {
     const NOUN: &'static str = "store";
+    const SNAPSHOT_VERSION: u16 = 2;
     type State = State;
     type Event = StoreEvent;
     type Command = Command;
@@ -182,7 +197,7 @@ impl Aggregate for Store {
         state.forget(fact.at);
         match fact.event {
             StoreEvent::Created(created) => state.created = Some(Arc::new(created.clone())),
-            StoreEvent::PaymentRecorded(recorded) => state.record(recorded, fact.at, fact.version),
+            StoreEvent::PaymentRecorded(recorded) => state.record(recorded, &fact),
             StoreEvent::PaymentCancelled(cancelled) => {
                 let done = Done { command: fact.command, body: cancelled.body, version: fact.version };
                 state.cancel(cancelled, fact.at, done);
@@ -226,8 +241,12 @@ fn decide_record(state: &State, payment: &RecordPayment, asked: &Asked) -> Resul
         paid_at: payment.paid_at,
         terminal_id: payment.terminal_id.clone(),
     };
+    let content = content(&recorded);
+    if state.is_reused(asked, &payment.payment_id, content) {
+        return Err(Refusal::KeyReused);
+    }
     if let Some(known) = state.known(&payment.payment_id, asked.at) {
-        let same = known.content == content(&recorded);
+        let same = known.content == content;
         return if same { Ok(Decision::Replay(known.recorded)) } else { Err(Refusal::PaymentMismatch) };
     }
     check_payment(&recorded, asked.at)?;

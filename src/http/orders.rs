@@ -21,7 +21,7 @@ use crate::events::OrderEvent;
 use crate::fault::Fault;
 use crate::ids::{LogPosition, OrderId, PerformanceId, SeatId, StreamId, TaskId, TicketId};
 use crate::limits;
-use crate::live::{Checkout, Hub, OrderStatus, OrderView, SeatView, Topic};
+use crate::live::{Hub, OrderStatus, OrderView, Topic};
 use crate::sagas::{Placing, Processes};
 
 // Requests
@@ -157,11 +157,7 @@ pub async fn place(
         Err(_) => return Err(Problem::timed_out(true)),
     };
     let at_once = prefer.at_once() && !outcome.replayed;
-    let answer = if at_once {
-        accepted(order_id, outcome.position)?
-    } else {
-        placed(&hub, &processes, &order_id, outcome).await?
-    };
+    let answer = if at_once { accepted(order_id, outcome.position)? } else { placed(&hub, &order_id, outcome).await? };
     Ok(answer.preferred(prefer, at_once).done())
 }
 
@@ -173,17 +169,13 @@ fn accepted(order_id: OrderId, position: LogPosition) -> Result<Answer, Problem>
 }
 
 /// A new order is made of its own fact; a repetition gets the order as it was then, which is the same.
-async fn placed(
-    hub: &Hub,
-    processes: &Processes,
-    order_id: &OrderId,
-    outcome: Outcome<OrderEvent>,
-) -> Result<Answer, Problem> {
+async fn placed(hub: &Hub, order_id: &OrderId, outcome: Outcome<OrderEvent>) -> Result<Answer, Problem> {
     let view = match outcome.events.first() {
-        Some(OrderEvent::Placed(placed)) => OrderView::placed(placed, outcome.at, outcome.position),
+        Some(OrderEvent::Placed(placed)) => {
+            OrderView::placed(placed, outcome.at, outcome.position).payable_in(hub.payment_window())
+        }
         _ => at_version(hub, order_id, &outcome).await.map_err(Problem::unanswered)?,
     };
-    let view = with_checkout(view, processes);
     Ok(Answer::created(&format!("/v1/orders/{order_id}"), &view)?.replayed(outcome.replayed))
 }
 
@@ -194,33 +186,9 @@ pub async fn at_version(hub: &Hub, order_id: &OrderId, outcome: &Outcome<OrderEv
 
 #[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", params(("id" = String, Path,)),
     responses((status = 200, body = OrderBody), (status = 404, body = ProblemBody)))]
-pub async fn get(
-    by: By<Anyone>,
-    At(id): At<OrderId>,
-    State(hub): State<Hub>,
-    State(processes): State<Processes>,
-) -> Answered {
+pub async fn get(by: By<Anyone>, At(id): At<OrderId>, State(hub): State<Hub>) -> Answered {
     let order = visible(&hub, &id, &by.principal).await?;
-    Ok(Answer::ok(&with_checkout(order, &processes))?.done())
-}
-
-/// What the provider's window needs; frames of the stream do not have it, since it never changes.
-pub fn with_checkout(mut order: OrderView, processes: &Processes) -> OrderView {
-    order.checkout = processes.client_key().map(|client_key| Checkout {
-        provider: "toss",
-        client_key: client_key.to_owned(),
-        order_id: order.order_id.clone(),
-        order_name: order_name(&order.seats),
-    });
-    order
-}
-
-fn order_name(seats: &[SeatView]) -> String {
-    match seats {
-        [] => String::new(),
-        [one] => one.seat_id.to_string(),
-        [first, others @ ..] => format!("{} + {}", first.seat_id, others.len()),
-    }
+    Ok(Answer::ok(&order)?.done())
 }
 
 pub async fn visible(hub: &Hub, id: &OrderId, who: &Principal) -> Result<OrderView, Problem> {
@@ -280,7 +248,7 @@ pub async fn cancel(
         let over = !open || at_once || order.status == OrderStatus::Review;
         if over || !watch.told_within(patience.as_mut()).await {
             let status = if open { StatusCode::ACCEPTED } else { StatusCode::OK };
-            let answer = Answer::json(status, &with_checkout(order, &processes))?.replayed(outcome.replayed);
+            let answer = Answer::json(status, &order)?.replayed(outcome.replayed);
             let answer = if open { answer.at(&format!("/v1/orders/{id}")) } else { answer };
             return Ok(answer.preferred(prefer, at_once && open).done());
         }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::answer::{Answer, Answered, ProblemBody};
 use super::error::{Code, Problem};
 use super::extract::{Anyone, Ask, At, Body, By, Checks, Input, Payers, Prefer, Raw, Whole};
-use super::orders::{OrderBody, visible, with_checkout};
+use super::orders::{OrderBody, visible};
 use crate::actors::{Dispatch, Outcome};
 use crate::domain::order::{Command, Order, Pay};
 use crate::events::OrderEvent;
@@ -94,7 +94,7 @@ pub async fn pay(
     let Some(OrderEvent::Requested(requested)) = outcome.events.first() else {
         let order = hub.order_at(&id, outcome.version).await.map_err(Problem::unanswered)?;
         let order = order.ok_or_else(Problem::not_found)?;
-        return Ok(Answer::ok(&with_checkout(order, &processes))?.replayed(outcome.replayed).done());
+        return Ok(Answer::ok(&order)?.replayed(outcome.replayed).done());
     };
     let attempt = requested.attempt;
     let at_once = prefer.at_once() && !outcome.replayed;
@@ -109,7 +109,7 @@ pub async fn pay(
             continue;
         }
         let order = first_answer(&hub, order, &outcome).await?;
-        let answer = answer(with_checkout(order, &processes), tried.as_ref(), outcome.replayed)?;
+        let answer = answer(order, tried.as_ref(), outcome.replayed)?;
         return Ok(answer.preferred(prefer, at_once && open).done());
     }
 }

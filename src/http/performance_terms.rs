@@ -36,7 +36,7 @@ pub struct ChangedTerms {
     pub sale_opens_at: Option<String>,
     #[serde(default, deserialize_with = "said")]
     pub sale_closes_at: Option<String>,
-    /// Null: buyers may not cancel by themselves any more.
+    /// Null: until the performance starts. After this moment buyers cannot cancel by themselves.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<String>)]
     pub cancel_until: Option<Option<String>>,

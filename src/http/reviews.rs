@@ -10,7 +10,7 @@ use super::answer::{Answer, Answered, ProblemBody};
 use super::error::Problem;
 use super::extract::{Admins, Ask, At, Body, By, Checks, Input, ListOf, Listing};
 use super::lists;
-use super::orders::{OrderBody, with_checkout};
+use super::orders::OrderBody;
 use crate::actors::Dispatch;
 use crate::domain::order::{Command, Order, Rule};
 use crate::events::order::Ruling;
@@ -43,8 +43,9 @@ impl Input for Settle {}
 #[utoipa::path(get, path = "/v1/admin/review", tag = "operators",
     params(("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
     responses((status = 200, body = ListOf<OrderBody>), (status = "4XX", body = ProblemBody)))]
-pub async fn list(_by: By<Admins>, listing: Listing, State(reads): State<Reads>) -> Answered {
-    lists::orders::answer(&listing, &reads, Wanted { status: Some("review"), ..Wanted::default() }).await
+pub async fn list(_by: By<Admins>, listing: Listing, State(reads): State<Reads>, State(hub): State<Hub>) -> Answered {
+    let wanted = Wanted { status: Some("review"), ..Wanted::default() };
+    lists::orders::answer(&listing, &reads, hub.payment_window(), wanted).await
 }
 
 #[utoipa::path(post, path = "/v1/admin/review/{id}/settle", tag = "operators", params(("id" = String, Path,)),
@@ -71,5 +72,5 @@ pub async fn settle(
     processes.nudge(&stream);
     let order = hub.order_at(&id, outcome.version).await.map_err(Problem::unanswered)?;
     let order = order.ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&with_checkout(order, &processes))?.replayed(outcome.replayed).done())
+    Ok(Answer::ok(&order)?.replayed(outcome.replayed).done())
 }

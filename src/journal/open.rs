@@ -51,12 +51,14 @@ pub struct Options {
     pub role: Role,
     /// The time of an embedded log. Postgres has its own.
     pub clock: Arc<dyn Clock>,
+    /// The process's own directory, if it has one. By a lock in it, who serves next from there knows that this one has ended.
+    pub data: Option<PathBuf>,
 }
 
 impl Options {
     #[must_use]
     pub fn new(role: Role) -> Self {
-        Self { partitions: None, role, clock: Arc::new(SystemClock) }
+        Self { partitions: None, role, clock: Arc::new(SystemClock), data: None }
     }
 
     #[must_use]

@@ -13,5 +13,6 @@ pub use hub::{
     Bound, Connected, Display, Heartbeat, Hub, HubParts, Places, Resume, Seat, TaskLookup, Visitor, Watch, WatchError,
 };
 pub use topics::{
-    Checkout, CouponTaskView, OrderStatus, OrderView, PaymentView, SeatMap, SeatStatus, SeatView, Sold, Topic,
+    Checkout, CouponTaskView, OrderStatus, OrderView, PaymentView, PaymentWindow, SeatMap, SeatStatus, SeatView, Sold,
+    Topic,
 };

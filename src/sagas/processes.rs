@@ -79,12 +79,6 @@ impl Processes {
         self.0.parts.payments.as_ref().is_none_or(|payments| payments.takes(currency))
     }
 
-    /// What a page needs to open the provider's window.
-    #[must_use]
-    pub fn client_key(&self) -> Option<&str> {
-        self.0.parts.payments.as_ref().map(|payments| payments.client_key())
-    }
-
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.0.parts.patience

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::server::{BOTH, Kind};
 use crate::support::shop::{Plan, Shop, sound};
+use crate::support::sse::Stream;
 
 #[tokio::test]
 async fn a_paid_order_has_tickets_and_is_paid_once() {
@@ -49,6 +50,33 @@ async fn a_paid_order_has_tickets_and_is_paid_once() {
         assert_eq!(shop.money_of(&order).await, (100_000, 0));
         assert_eq!(shop.psp.net().await, 100_000);
         sound(&shop);
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_the_same_wherever_it_is_shown() {
+    for kind in BOTH {
+        let shop = Shop::open(Plan { kind, ..Plan::default() }).await;
+        let kim = shop.member("kim");
+        let id = shop.place(&kim, &["A-1-1", "A-1-2"]).await;
+        let mut live = Stream::open(&kim, &format!("/v1/orders/{id}/events"), None).await;
+        let first = live.frame().await.id.expect("an id");
+        shop.pay(&kim, &id, "pk_1", 100_000).await.expect(200);
+        let mut late = Stream::open(&kim, &format!("/v1/orders/{id}/events"), Some(&first)).await;
+        let order = shop.order(&kim, &id).await;
+        let checkout =
+            json!({"provider": "toss", "client_key": "test_ck_1", "order_id": id, "order_name": "A-1-1 + 1"});
+        assert_eq!(order.body["checkout"], checkout);
+        for stream in [&mut live, &mut late] {
+            let mut frame = stream.frame().await.data;
+            while frame["status"] != "completed" {
+                frame = stream.frame().await.data;
+            }
+            frame.as_object_mut().expect("an order").remove("prev");
+            assert_eq!(frame, order.body);
+        }
+        let listed = kim.get(&format!("/v1/orders?min_position={}", order.str("position"))).await.expect(200);
+        assert_eq!(listed.body["items"], json!([order.body]));
     }
 }
 

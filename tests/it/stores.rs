@@ -19,9 +19,14 @@ async fn payments_are_recorded_once_and_cancelled_in_part() {
         let path = format!("/v1/stores/{store}/payments");
         let payment = json!({"payment_id": "p-1", "amount": 10_000, "currency": "KRW", "method": "card",
             "paid_at": now(), "terminal_id": "t1"});
-        let first = pos.post(&path, &payment).await.expect(201);
-        let again = pos.post(&path, &payment).await.expect(200);
-        assert_eq!(first.body["position"], again.body["position"]);
+        let first = pos.key("p1").post(&path, &payment).await.expect(201);
+        for again in [pos.clone(), pos.key("p1"), pos.key("p2")] {
+            assert_eq!(first.body["position"], again.post(&path, &payment).await.expect(200).body["position"]);
+        }
+        let mut other = payment.clone();
+        other["payment_id"] = json!("p-2");
+        pos.key("p1").post(&path, &other).await.problem(422, "idempotency-key-reused");
+        pos.key("p3").post(&path, &other).await.expect(201);
         let mut other = payment.clone();
         other["amount"] = json!(1);
         pos.post(&path, &other).await.problem(409, "payment-mismatch");

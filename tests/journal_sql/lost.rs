@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onsale::clock::{Clock, SystemClock};
+use onsale::fault::Fault;
 use onsale::ids::Position;
-use onsale::journal::open::Target;
+use onsale::journal::open::{Options, Role, Target, open};
 use onsale::journal::{AppendError, ClaimError, Journal, PartitionState, SharedJournal, Verdict};
 use onsale::limits;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::support::postgres;
+use super::support::postgres::{self, PARTITIONS};
 use super::support::proxy::{Proxy, Wire};
 use super::{Dir, batch, node, record, serve, stream};
 
@@ -141,7 +142,7 @@ async fn a_former_owner_does_not_take_the_lock_from_the_next() {
     let (first, second, third) = (serve(&target).await, serve(&target).await, serve(&target).await);
     let before = first.claim(&node("a")).await.unwrap().partitions[0].clone();
     end_all_sessions(&database.owner).await;
-    // The lock is free and the row still good: the second node waits for its end, then takes over.
+    // The lock is free and the row still good: the second node waits until it would be over, then takes over.
     let after = second.claim(&node("b")).await.unwrap().partitions[0].clone();
     assert!(after.epoch > before.epoch);
 
@@ -201,10 +202,23 @@ async fn a_lease_that_only_the_databases_clock_ended_is_still_its_owners() {
     for statement in skipped {
         sqlx::query(statement).execute(&mut owner).await.unwrap();
     }
+    it_is_not_given_away(&first, second, &ours, &mut owner).await;
+    owner.close().await.unwrap();
+    database.drop_it().await;
+}
+
+/// Whoever comes while the lock is free looks first; from then on its owner shows that it lives.
+async fn it_is_not_given_away(
+    first: &SharedJournal,
+    second: SharedJournal,
+    ours: &PartitionState,
+    operator: &mut PgConnection,
+) {
     let claiming = tokio::spawn(async move { second.claim(&node("b")).await });
     let looked = "SELECT count(*) FROM pg_stat_activity
                    WHERE datname = current_database() AND query LIKE 'SELECT pg_advisory_unlock%'";
-    while !claiming.is_finished() && sqlx::query_scalar::<_, i64>(looked).fetch_one(&mut owner).await.unwrap() == 0 {
+    while !claiming.is_finished() && sqlx::query_scalar::<_, i64>(looked).fetch_one(&mut *operator).await.unwrap() == 0
+    {
         tokio::task::yield_now().await;
     }
     while !claiming.is_finished() {
@@ -213,8 +227,86 @@ async fn a_lease_that_only_the_databases_clock_ended_is_still_its_owners() {
     }
     let claimed = claiming.await.unwrap();
     assert!(matches!(claimed, Err(ClaimError::Held { .. })), "the log has a second owner: {claimed:?}");
-    assert_eq!(append_next(&first, &ours).await, Ok(vec![Verdict::Written]));
-    owner.close().await.unwrap();
+    assert_eq!(append_next(first, ours).await, Ok(vec![Verdict::Written]));
+}
+
+/// After a restart of the database, say: its owner connects again with its next heartbeat, and answers from memory until then.
+#[tokio::test]
+async fn an_owner_whose_connections_have_all_ended_is_still_the_owner() {
+    let (database, [first, second]) = two_nodes().await;
+    let ours = first.claim(&node("a")).await.unwrap().partitions[0].clone();
+    // Nothing of it is connected when the other one looks.
+    end_all_sessions(&database.owner).await;
+    let mut operator = PgConnection::connect(&database.owner).await.unwrap();
+    it_is_not_given_away(&first, second, &ours, &mut operator).await;
+    operator.close().await.unwrap();
+    database.drop_it().await;
+}
+
+#[tokio::test]
+async fn who_serves_from_the_directory_of_a_process_that_ended_waits_for_nobody() {
+    let (database, dir) = (postgres::database().await, Dir::new());
+    std::fs::create_dir_all(&dir.0).unwrap();
+    let target = Target::Postgres { url: database.url.clone() };
+    let from_there = async || {
+        let options = Options { data: Some(dir.0.clone()), ..Options::new(Role::Serve) };
+        open(&target, options.with_partitions(PARTITIONS)).await.expect("the log opens")
+    };
+    let (first, second) = (from_there().await, from_there().await);
+    first.claim(&node("a")).await.unwrap();
+    // The row looks as if somebody lived.
+    let renewing = tokio::spawn({
+        let owner = database.owner.clone();
+        async move {
+            let mut conn = PgConnection::connect(&owner).await.unwrap();
+            let renew = "UPDATE log.nodes SET expires_at = clock_timestamp() + interval '3 seconds' WHERE node = 'a'";
+            while sqlx::query(renew).execute(&mut conn).await.unwrap().rows_affected() > 0 {}
+        }
+    });
+    let refused = second.claim(&node("b")).await;
+    assert!(matches!(refused, Err(ClaimError::Held { .. })), "the first one lives: {refused:?}");
+    drop(first);
+    second.claim(&node("b")).await.expect("nobody can answer for it any more");
+    renewing.abort();
+    drop(renewing.await);
+    database.drop_it().await;
+}
+
+/// The machine at the other end is gone: no word of it comes any more, not even that the connection has ended.
+#[tokio::test]
+async fn a_reading_whose_answer_never_comes_ends() {
+    let database = postgres::database().await;
+    let (proxy, target) = proxied(&database.url).await;
+    let journal = serve(&target).await;
+    let stream = stream(onsale::ids::Partition(0), "x");
+    let mut operator = PgConnection::connect(&database.owner).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE log.events, log.segments IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut operator).await.unwrap();
+    let (of, version) = (&stream, onsale::ids::Version(0));
+    let reading = async {
+        tokio::join!(
+            async { journal.read_stream(of, version, 9).await.err() },
+            async { journal.segments(of, 1, version, 9).await.err() },
+            async { journal.reach(of, 1).await.err() },
+        )
+    };
+    let losing = async {
+        waiting(&database.owner, 3).await;
+        proxy.set(Wire::AnswersLost);
+        sqlx::raw_sql("COMMIT").execute(&mut operator).await.unwrap();
+    };
+    let both = async { tokio::join!(reading, losing).0 };
+    let (rows, segments, reach) = tokio::time::timeout(5 * limits::STATEMENT_ANSWER, both).await.expect("they end");
+    for fault in [rows, segments, reach] {
+        assert!(matches!(fault, Some(Fault::Unavailable { .. })), "{fault:?}");
+    }
+    proxy.set(Wire::Open);
+    let read = async {
+        while journal.read_stream(&stream, version, 9).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(5 * limits::STATEMENT_ANSWER, read).await.expect("the connections are given back");
     database.drop_it().await;
 }
 

@@ -65,6 +65,10 @@ pub(super) fn decide_pay(
         Status::AwaitingPayment if terms.is_some_and(|terms| terms.cancelled) => {
             return Err(Refusal::OrderNotPayable { status: Status::Cancelled.as_str() });
         }
+        // Its deadline may have come while the command was on its way to be decided.
+        Status::AwaitingPayment if placed.hold_until <= asked.at => {
+            return Err(Refusal::OrderNotPayable { status: Status::Expired.as_str() });
+        }
         Status::AwaitingPayment => {}
         status => return Err(Refusal::OrderNotPayable { status: status.as_str() }),
     }

@@ -228,6 +228,8 @@ fn who_may_pay_and_when() {
         ("another one meanwhile", paying(&terms).key("third"), pay(1), Then::Refuses(Refusal::PaymentInFlight)),
         ("cancelled", next().after(&cancel()).key("third"), pay(250), payable("cancelled")),
         ("expired", next().at(181_500).after(&Command::Due).key("third"), pay(250), payable("expired")),
+        ("its time is up, which nobody has noted yet", next().at(181_500), pay(250), payable("expired")),
+        ("in the last moment", next().at(181_499), pay(250), Then::Happens(&["payment.requested"])),
         ("paid", completed(&terms).key("third"), pay(250), payable("completed")),
         ("the performance is off", placed(&terms).beside(&off).key("pay"), pay(250), payable("cancelled")),
         ("another amount", next(), pay(249), Then::Refuses(Refusal::AmountMismatch { expected: won(250) })),

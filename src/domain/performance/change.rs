@@ -29,15 +29,15 @@ pub struct Change {
 }
 
 impl Change {
-    /// The fact that it comes to; `None` if everything is as asked already. `was_open`: orders may have been placed.
-    pub(super) fn fact(&self, terms: &Terms, was_open: bool, body: Hash16) -> Result<Option<Changed>, Refusal> {
+    /// The fact that it comes to. `was_open`: orders may have been placed.
+    pub(super) fn fact(&self, terms: &Terms, was_open: bool, body: Hash16) -> Result<Changed, Refusal> {
         require(*self != Self::default(), "", "must change something")?;
         let changed = self.merged(terms, body);
         self.check(&changed, terms)?;
         if was_open && counts_from_now_on(&changed, terms) {
             return Err(Refusal::InUse { detail: "limits per member must be set before the sale opens" });
         }
-        Ok(differs(&changed, terms).then_some(changed))
+        Ok(changed)
     }
 
     fn merged(&self, terms: &Terms, body: Hash16) -> Changed {
@@ -90,18 +90,4 @@ fn counts_from_now_on(changed: &Changed, terms: &Terms) -> bool {
     let mut then = terms.clone();
     then.change(changed);
     then.members_counted && !terms.members_counted
-}
-
-/// Prices in another order are the same prices.
-fn differs(changed: &Changed, terms: &Terms) -> bool {
-    let same_prices =
-        changed.prices.len() == terms.prices.len() && changed.prices.iter().all(|price| terms.prices.contains(price));
-    let rest = |c: &Changed| {
-        (
-            (c.starts_at, c.sale_opens_at, c.sale_closes_at, c.cancel_until),
-            (c.max_seats_per_order, c.max_seats_per_member, c.hold_seconds),
-            (c.max_live_orders_per_member, c.max_unpaid_holds_per_member),
-        )
-    };
-    !same_prices || rest(changed) != rest(&Change::default().merged(terms, changed.body))
 }

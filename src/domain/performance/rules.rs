@@ -185,7 +185,8 @@ fn decide_schedule(state: &State, schedule: &Schedule, asked: &Asked) -> Result<
     Ok(Decision::Append(vec![schedule.fact(asked).into()]))
 }
 
-/// The seller's hand on a performance that takes place.
+/// The seller's hand on a performance that takes place. What finds things as asked is a fact all the same: otherwise nobody
+/// would know its key, and a repetition could stop a sale that somebody else has resumed meanwhile.
 fn decide_sale(
     state: &State,
     terms: &Terms,
@@ -194,8 +195,8 @@ fn decide_sale(
 ) -> Result<Decision<PerformanceEvent>, Refusal> {
     let body = asked.body;
     let event: PerformanceEvent = match command {
-        Command::Pause if !terms.paused => Paused { body }.into(),
-        Command::Resume if terms.paused => Resumed { body }.into(),
+        Command::Pause => Paused { body }.into(),
+        Command::Resume => Resumed { body }.into(),
         Command::Block { seats } => {
             check_seats(terms, seats)?;
             SeatsBlocked { seats: seats.clone(), body }.into()
@@ -204,11 +205,7 @@ fn decide_sale(
             check_seats(terms, seats)?;
             SeatsUnblocked { seats: seats.clone(), body }.into()
         }
-        Command::Change(change) => match change.fact(terms, state.was_open || asked.at >= terms.sale_opens_at, body)? {
-            Some(changed) => changed.into(),
-            None => return Ok(Decision::Unchanged),
-        },
-        Command::Pause | Command::Resume => return Ok(Decision::Unchanged),
+        Command::Change(change) => change.fact(terms, state.was_open || asked.at >= terms.sale_opens_at, body)?.into(),
         // Decided before it came here.
         Command::Schedule(_) | Command::Cancel | Command::CallOff { .. } => return Ok(Decision::Unchanged),
     };

@@ -46,7 +46,7 @@ fn store<'a>() -> Story<'a, Store> {
 
 #[test]
 fn what_is_recorded() {
-    let one = || store().after(&record("p1", 10)).slept();
+    let one = || store().after(&record("p1", 10)).key("another").slept();
     let changed = |change: fn(&mut RecordPayment)| {
         let mut payment = payment("p1", 10);
         change(&mut payment);
@@ -58,7 +58,10 @@ fn what_is_recorded() {
     check(vec![
         ("no such store", story(), record("p1", 10), Then::Refuses(Refusal::NotFound)),
         ("the same again", one(), record("p1", 10), Then::Replays(2)),
-        ("the same again, other key, late", one().key("k").at(NOW + memory), record("p1", 10), Then::Replays(2)),
+        ("the same again, late", one().at(NOW + memory), record("p1", 10), Then::Replays(2)),
+        ("the same again, same key", one().key("record"), record("p1", 10), Then::Replays(2)),
+        ("same key, other payment", one().key("record"), record("p2", 10), Then::Refuses(Refusal::KeyReused)),
+        ("same key, other amount", one().key("record"), record("p1", 11), Then::Refuses(Refusal::KeyReused)),
         ("other amount", one(), record("p1", 11), mismatch()),
         ("other method", one(), changed(|p| p.method = "cash".into()), mismatch()),
         ("other time", one(), changed(|p| p.paid_at = Timestamp(0)), mismatch()),
@@ -121,7 +124,8 @@ fn what_was_forgotten_cannot_be_recorded_again() {
     let first = RecordPayment { paid_at: Timestamp(NOW + ahead), ..payment("p1", 10) };
     let later = |at: i64| {
         let recent = RecordPayment { paid_at: Timestamp(at), ..payment("p2", 10) };
-        store().after(&Command::Record(first.clone())).at(at).after(&Command::Record(recent))
+        let later = store().after(&Command::Record(first.clone())).at(at).key("later").after(&Command::Record(recent));
+        later.key("record")
     };
     let again = Command::Record(first.clone());
     let remembered = later(NOW + memory + ahead);
@@ -168,7 +172,7 @@ fn the_key_of_a_late_cancellation_is_remembered() {
 
 #[test]
 fn a_full_store_takes_no_more_until_it_forgets() {
-    let mut full = store().after(&record("p1", 10));
+    let mut full = store().after(&record("p1", 10)).key("other");
     // As if that many cancellations were remembered; making them one by one would take minutes.
     full.state.cancellations = limits::STORE_PAYMENTS as u64;
     let later = full.clone().at(NOW + 2 * millis(limits::STORE_MEMORY));

@@ -17,6 +17,7 @@ use crate::http::extract::{At, By, ListOf, Listing, Members, OrderReaders, Param
 use crate::http::orders::OrderBody;
 use crate::http::performances;
 use crate::ids::{AccountId, LogPosition, OrderId, PerformanceId, SeatId, TaskId, TicketId};
+use crate::live::{Checkout, Hub, PaymentWindow};
 use crate::money::{Amount, Currency};
 use crate::projections::orders::{self, OrderRow, TicketRow, Wanted};
 use crate::projections::reads::Reads;
@@ -69,8 +70,7 @@ struct OrderItem {
     hold_expires_at: Timestamp,
     attempts_left: u32,
     refunded: Amount,
-    /// Only the order itself tells it.
-    checkout: Option<()>,
+    checkout: Option<Checkout>,
     tickets: Vec<OrderTicket>,
     at: Timestamp,
     position: LogPosition,
@@ -89,9 +89,12 @@ struct OrderTicket {
 }
 
 impl OrderItem {
-    fn of(row: OrderRow, tickets: Vec<OrderTicket>) -> Result<Self, Fault> {
+    fn of(row: OrderRow, tickets: Vec<OrderTicket>, window: Option<&PaymentWindow>) -> Result<Self, Fault> {
+        let seats: Vec<SeatPrice> =
+            serde_json::from_str(&row.seats).map_err(|error| Fault::internal(error.to_string()))?;
         Ok(Self {
-            seats: serde_json::from_str(&row.seats).map_err(|error| Fault::internal(error.to_string()))?,
+            checkout: window.map(|window| window.of(&row.order_id, seats.iter().map(|seat| &seat.seat_id))),
+            seats,
             order_id: row.order_id,
             performance_id: row.performance_id,
             status: row.status,
@@ -105,7 +108,6 @@ impl OrderItem {
             hold_expires_at: row.hold_until,
             attempts_left: row.attempts_left,
             refunded: row.refunded,
-            checkout: None,
             tickets,
             at: row.changed_at,
             position: row.position,
@@ -171,14 +173,20 @@ impl From<TicketRow> for TicketItem {
         ("to" = Option<String>, Query, description = "placed before"),
         ("limit" = Option<u32>, Query,), ("cursor" = Option<String>, Query,)),
     responses((status = 200, body = ListOf<OrderBody>), (status = "4XX", body = ProblemBody)))]
-pub async fn list(by: By<OrderReaders>, params: Params, listing: Listing, State(reads): State<Reads>) -> Answered {
+pub async fn list(
+    by: By<OrderReaders>,
+    params: Params,
+    listing: Listing,
+    State(reads): State<Reads>,
+    State(hub): State<Hub>,
+) -> Answered {
     let mut wanted = wanted(&params)?;
     match by.principal.role {
         Role::Member => wanted.buyer = Some(by.principal.account),
         Role::Admin => {}
         _ => wanted.owner = Some(by.principal.account),
     }
-    answer(&listing, &reads, wanted).await
+    answer(&listing, &reads, hub.payment_window(), wanted).await
 }
 
 #[utoipa::path(get, path = "/v1/performances/{id}/orders", tag = "orders",
@@ -195,22 +203,28 @@ pub async fn of_performance(
     listing: Listing,
     State(dispatch): State<Dispatch>,
     State(reads): State<Reads>,
+    State(hub): State<Hub>,
 ) -> Answered {
     let wanted = Wanted { performance_id: Some(id.clone()), ..wanted(&params)? };
     let terms = performances::load(&dispatch, &id).await?.map(|(terms, _, _)| terms);
     if !terms.is_some_and(|terms| by.principal.may_act_for(&terms.owner)) {
         return Err(Problem::not_found());
     }
-    answer(&listing, &reads, wanted).await
+    answer(&listing, &reads, hub.payment_window(), wanted).await
 }
 
-pub(in crate::http) async fn answer(listing: &Listing, reads: &Reads, wanted: Wanted) -> Answered {
+pub(in crate::http) async fn answer(
+    listing: &Listing,
+    reads: &Reads,
+    window: Option<&PaymentWindow>,
+    wanted: Wanted,
+) -> Answered {
     let build = listing.of(reads, "orders").await?;
     let listed = orders::list(&*build, wanted, listing.page()).await?;
     let mut tickets = tickets_of(&*build, &listed.rows).await?;
     let items = listed.rows.into_iter().map(|row| {
         let own = tickets.remove(&row.order_id).unwrap_or_default();
-        OrderItem::of(row, own)
+        OrderItem::of(row, own, window)
     });
     let items = items.collect::<Result<Vec<_>, Fault>>()?;
     listing.items(items, listed.next.as_deref())
@@ -274,12 +288,12 @@ mod tests {
     fn an_item_has_the_members_of_the_order() {
         let document = serde_json::to_value(crate::http::table().into_openapi()).expect("a document");
         let said = document["components"]["schemas"]["Order"]["properties"].as_object().expect("a schema");
-        let item = OrderItem::of(row(r#"[{"seat_id":"A-1-1","price":5}]"#), Vec::new()).expect("a good row");
+        let item = OrderItem::of(row(r#"[{"seat_id":"A-1-1","price":5}]"#), Vec::new(), None).expect("a good row");
         let item = serde_json::to_value(item).expect("JSON");
         let written: BTreeSet<_> = item.as_object().expect("an object").keys().collect();
         assert_eq!(written, said.keys().collect());
         assert_eq!(item["seats"], serde_json::json!([{"seat_id": "A-1-1", "price": 5}]));
-        assert!(OrderItem::of(row("junk"), Vec::new()).is_err());
+        assert!(OrderItem::of(row("junk"), Vec::new(), None).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::connect::{answered, without_secrets};
 use super::lease::Lease;
+use super::witness::Witness;
 use super::writer::Writer;
 use super::{boot, connect, error, read, segments};
 use crate::clock::Entropy;
@@ -29,7 +30,7 @@ impl PostgresJournal {
     pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
         let place = without_secrets(url);
         let session = Entropy::from_system().uuid(options.clock.wall());
-        // Each session's connections are known by its name: when the last of them is gone, so is the node.
+        // Operators see whose connections they are.
         let connect_to = connect::options(url)?.application_name(&format!("onsale {session}"));
         // A pool only says that it waited in vain; one connection says why.
         let first = connect::connect(&connect_to).await;
@@ -44,7 +45,7 @@ impl PostgresJournal {
             partitions,
             readers,
             writer: Writer::new(&connect_to, session, kinds),
-            lease: Lease::new(connect_to, session, options.clock),
+            lease: Lease::new(connect_to, session, Witness::new(options.data, session), options.clock),
         })
     }
 }
@@ -84,7 +85,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Record>, Fault> {
-        read::stream(&self.readers, self.partitions, stream, after, limit).await
+        answered(read::stream(&self.readers, self.partitions, stream, after, limit)).await
     }
 
     async fn read_partition(&self, partition: Partition, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
@@ -120,11 +121,11 @@ impl Journal for PostgresJournal {
     }
 
     async fn segments(&self, of: &StreamId, schema: u16, from: Version, most: usize) -> Result<Vec<Segment>, Fault> {
-        segments::after(&self.readers, self.partitions, (of, schema), from, most).await
+        answered(segments::after(&self.readers, self.partitions, (of, schema), from, most)).await
     }
 
     async fn reach(&self, stream: &StreamId, schema: u16) -> Result<Reach, Fault> {
-        segments::reach(&self.readers, self.partitions, (stream, schema)).await
+        answered(segments::reach(&self.readers, self.partitions, (stream, schema))).await
     }
 
     async fn note(&self, event: Uuid) -> Result<Option<String>, Fault> {

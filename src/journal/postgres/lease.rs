@@ -1,8 +1,9 @@
 //! Who serves the log? A row with an end for everybody to see, and a lock that goes with its session.
 //!
-//! The lock makes a dead node's log free at once, the row protects a living node whose connection broke. What is appended
-//! is safe by the epoch of each partition, which `append` checks. What an owner answers from memory is safe by this file:
-//! nobody else gets the log before the owner, by its own clock, has stopped answering.
+//! The row protects a living node whose connections broke: the database cannot tell it from a dead one, so its lease is waited
+//! for, except where `witness` knows that the process has ended. The lock lets two that come at once wait for each other.
+//! What is appended is safe by the epoch of each partition, which `append` checks. What an owner answers from memory is safe
+//! by this file: nobody else gets the log before the owner, by its own clock, has stopped answering.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::boot::run;
 use super::connect::{apart, connect};
 use super::read;
+use super::witness::Witness;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::ids::NodeId;
@@ -36,6 +38,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// Tells two processes apart that were given one name.
     session: Uuid,
+    witness: Witness,
     /// One claim at a time. No heartbeat ever waits for it.
     claiming: Mutex<()>,
     held: Mutex<Held>,
@@ -55,8 +58,8 @@ struct Seat {
 }
 
 /// Leases that somebody who wants to claim sees, and since when each is what it is, by this node's clock. A lease is over when
-/// the database says so and it was not renewed for its whole length while we looked: a database whose clock is set forward
-/// says so of every lease, while its owner still answers from memory.
+/// it was not renewed for its whole length while we looked, whatever the database's clock says: set forward, it would end
+/// leases whose owners still answer from memory; set back, a dead node's would last for as long.
 #[derive(Default)]
 struct Seen(HashMap<Uuid, (Timestamp, Duration)>);
 
@@ -67,7 +70,7 @@ impl Seen {
         if seen.0 != expires_at {
             *seen = (expires_at, now);
         }
-        now.saturating_sub(seen.1) >= limits::LEASE || planted(Bug::LeaseByClock)
+        now.saturating_sub(seen.1) >= limits::LEASE
     }
 }
 
@@ -78,9 +81,9 @@ enum Tried {
 }
 
 impl Lease {
-    pub fn new(options: PgConnectOptions, session: Uuid, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(options: PgConnectOptions, session: Uuid, witness: Witness, clock: Arc<dyn Clock>) -> Self {
         let (claiming, held) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { options, clock, session, claiming, held }))
+        Self(Arc::new(Inner { options, clock, session, witness, claiming, held }))
     }
 
     /// Waits as long as a dead node's lease may last.
@@ -174,12 +177,16 @@ impl Inner {
 
     /// Somebody else whose lease may still be good.
     async fn fresh(&self, conn: &mut PgConnection, seen: &mut Seen) -> Result<Option<String>, sqlx::Error> {
+        let ended = self.witness.ended();
         let rows = sqlx::query(include_str!("nodes_fresh.sql")).bind(self.session).fetch_all(conn).await?;
         let now = self.clock.elapsed();
         let mut fresh = None;
         for row in rows {
-            let over = seen.is_over(row.try_get(2)?, row.try_get::<Moment, _>(3)?.0, now);
-            if !over || row.try_get(4)? {
+            let session = row.try_get(2)?;
+            let over = seen.is_over(session, row.try_get::<Moment, _>(3)?.0, now)
+                || ended == Some(session)
+                || planted(Bug::LeaseByClock) && row.try_get(4)?;
+            if !over {
                 fresh = Some(name(row.try_get(0)?, row.try_get(1)?));
             }
         }

@@ -14,6 +14,7 @@ mod presence;
 mod read;
 pub mod roles;
 mod segments;
+mod witness;
 mod writer;
 
 pub use self::boot::migrate;

@@ -82,7 +82,8 @@ impl Backlog {
             }
             // An order is a handful of facts, and its frames need all of them.
             Topic::Order(id) => {
-                let (fold, mut made) = order::Fold::replay(&*inner.journal, id, Position(u64::MAX)).await?;
+                let (all, window) = (Position(u64::MAX), inner.window.as_ref());
+                let (fold, mut made) = order::Fold::replay(&*inner.journal, id, all, window).await?;
                 made.retain(|frame| frame.id > self.after);
                 self.after = self.after.max(fold.last());
                 made

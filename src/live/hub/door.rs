@@ -18,7 +18,7 @@ use crate::ids::{LogPosition, OrderId, PerformanceId, StoreId, TaskId, Version};
 use crate::limits;
 use crate::live::board::{BoardWatch, Source};
 use crate::live::frame;
-use crate::live::topics::{CouponTaskView, OrderView, SeatMap, Topic, coupon_task, order};
+use crate::live::topics::{CouponTaskView, OrderView, PaymentWindow, SeatMap, Topic, coupon_task, order};
 
 /// A visitor's place, kept as long as the stream is open.
 pub struct Seat {
@@ -176,8 +176,14 @@ impl Hub {
         if order.partition().is_none_or(|partition| partition.0 >= self.inner.journal.partitions()) {
             return Ok(None);
         }
-        let (journal, order) = (self.inner.journal.clone(), order.clone());
-        self.inner.detached(async move { order::read(&*journal, &order, version).await }).await
+        let (journal, order, window) = (self.inner.journal.clone(), order.clone(), self.inner.window.clone());
+        self.inner.detached(async move { order::read(&*journal, &order, version, window.as_ref()).await }).await
+    }
+
+    /// Where orders are paid; `None` without a provider.
+    #[must_use]
+    pub fn payment_window(&self) -> Option<&PaymentWindow> {
+        self.inner.window.as_ref()
     }
 
     /// The result of a request for a coupon; `None` when there is none.

@@ -38,6 +38,7 @@ use crate::journal::SharedJournal;
 use crate::journal::follow::Follow;
 use crate::journal::presence::Presence;
 use crate::live::board::Boards;
+use crate::live::topics::PaymentWindow;
 
 /// What the hub is made of.
 pub struct HubParts {
@@ -74,6 +75,7 @@ struct Inner {
     node: NodeId,
     presence: Option<Arc<dyn Presence>>,
     store_resume: Duration,
+    window: Option<PaymentWindow>,
 }
 
 impl Hub {

@@ -11,6 +11,7 @@ use crate::ids::NodeId;
 use crate::journal::presence::Presence;
 use crate::limits;
 use crate::live::board::Boards;
+use crate::live::topics::PaymentWindow;
 
 /// What an operator can choose about watchers.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct Options {
     pub store_resume: Duration,
     /// Tells and hears of displays on other nodes, where there can be any.
     pub presence: Option<Arc<dyn Presence>>,
+    /// What orders say of where they are paid.
+    pub window: Option<PaymentWindow>,
 }
 
 impl Default for Options {
@@ -31,6 +34,7 @@ impl Default for Options {
             places: Places::default(),
             store_resume: limits::STORE_RESUME_WINDOW,
             presence: None,
+            window: None,
         }
     }
 }
@@ -39,7 +43,7 @@ impl Inner {
     pub(super) fn new(parts: HubParts, options: Options) -> Self {
         let HubParts { journal, follow, lookup, clock, entropy, stop, tracker } = parts;
         let shelves = (0..journal.partitions()).map(|_| Shelf::default()).collect();
-        let Options { node, places, store_resume, presence } = options;
+        let Options { node, places, store_resume, presence, window } = options;
         let stop = stop.child_token();
         let boards = Boards::new(stop.clone(), tracker.clone());
         let (seating, displays) = (Seating::new(places), Displays::default());
@@ -61,6 +65,7 @@ impl Inner {
             node,
             presence,
             store_resume,
+            window,
         }
     }
 }

@@ -202,7 +202,9 @@ impl Inner {
         let mut waited = false;
         loop {
             let now = self.clock.wall();
-            let loaded = Fold::load(&*self.journal, &room.topic, partition, as_of, now).await.map_err(failed)?;
+            let loaded = Fold::load(&*self.journal, &room.topic, partition, as_of, now, self.window.as_ref())
+                .await
+                .map_err(failed)?;
             match loaded {
                 Some((fold, last)) => {
                     if room.open(fold, last, as_of).map_err(failed)? {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Topic, Unit, order, seats, store};
+use super::{PaymentWindow, Topic, Unit, order, seats, store};
 use crate::fault::Fault;
 use crate::ids::{Partition, Position};
 use crate::journal::Journal;
@@ -25,6 +25,7 @@ impl Fold {
         partition: Partition,
         up_to: Position,
         now: Timestamp,
+        window: Option<&PaymentWindow>,
     ) -> Result<Option<(Self, Position)>, Fault> {
         Ok(match topic {
             Topic::Seats(performance) => {
@@ -35,7 +36,7 @@ impl Fold {
                 })
             }
             Topic::Order(order) => {
-                let fold = order::Fold::load(journal, order, up_to).await?;
+                let fold = order::Fold::load(journal, order, up_to, window).await?;
                 fold.map(|fold| {
                     let last = fold.last();
                     (Self::Order(Box::new(fold)), last)

@@ -12,7 +12,7 @@ pub mod store;
 mod unit;
 
 pub use coupon_task::CouponTaskView;
-pub use order::{Checkout, OrderStatus, OrderView, PaymentView, SeatView, Sold};
+pub use order::{Checkout, OrderStatus, OrderView, PaymentView, PaymentWindow, SeatView, Sold};
 pub use seats::{SeatMap, SeatStatus};
 pub use unit::Unit;
 

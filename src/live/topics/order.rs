@@ -47,13 +47,37 @@ pub struct TicketView {
     pub seat_id: SeatId,
 }
 
-/// What a page needs to open the payment provider's window.
+/// The payment provider's window, as pages may know it: the same for all orders of a node.
+#[derive(Clone, Debug)]
+pub struct PaymentWindow {
+    pub provider: &'static str,
+    pub client_key: Arc<str>,
+}
+
+/// What a page needs to open that window for an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Checkout {
-    pub provider: &'static str,
-    pub client_key: String,
-    pub order_id: OrderId,
-    pub order_name: String,
+    provider: &'static str,
+    client_key: Arc<str>,
+    order_id: OrderId,
+    order_name: String,
+}
+
+impl PaymentWindow {
+    /// `seats`: of the order, as it has them.
+    pub fn of<'a>(&self, order_id: &OrderId, mut seats: impl ExactSizeIterator<Item = &'a SeatId>) -> Checkout {
+        let first = seats.next().map(SeatId::to_string).unwrap_or_default();
+        let order_name = match seats.len() {
+            0 => first,
+            others => format!("{first} + {others}"),
+        };
+        Checkout {
+            provider: self.provider,
+            client_key: self.client_key.clone(),
+            order_id: order_id.clone(),
+            order_name,
+        }
+    }
 }
 
 /// One attempt to get the money, or one giving back of it.
@@ -159,6 +183,13 @@ impl OrderView {
             stands: OrderStatus::AwaitingPayment,
             review: None,
         }
+    }
+
+    /// With what a page needs to have it paid, where there is a window for that.
+    #[must_use]
+    pub fn payable_in(mut self, window: Option<&PaymentWindow>) -> Self {
+        self.checkout = window.map(|window| window.of(&self.order_id, self.seats.iter().map(|seat| &seat.seat_id)));
+        self
     }
 
     /// Goes one fact further. `position` is that of the unit's last event.
@@ -321,12 +352,14 @@ pub(in crate::live) async fn read(
     journal: &dyn Journal,
     order: &OrderId,
     up_to: Version,
+    window: Option<&PaymentWindow>,
 ) -> Result<Option<OrderView>, Fault> {
     let mut records = records(journal, order).await?;
     records.retain(|record| record.version <= up_to);
     let Some(last) = records.last() else { return Ok(None) };
     let position = unit_end(journal, last).await?;
-    OrderView::of_records(&records, position)
+    let view = OrderView::of_records(&records, position)?;
+    Ok(view.map(|view| view.payable_in(window)))
 }
 
 /// An order has a handful of facts; thousands would be a fault of ours, not a reason to read for ever.
@@ -346,6 +379,7 @@ struct WithPrev<'a> {
 pub(in crate::live) struct Fold {
     view: Option<OrderView>,
     prev: Position,
+    window: Option<PaymentWindow>,
 }
 
 impl Fold {
@@ -353,8 +387,9 @@ impl Fold {
         journal: &dyn Journal,
         order: &OrderId,
         up_to: Position,
+        window: Option<&PaymentWindow>,
     ) -> Result<Option<Self>, Fault> {
-        let (fold, _) = Self::replay(journal, order, up_to).await?;
+        let (fold, _) = Self::replay(journal, order, up_to, window).await?;
         Ok(fold.view.is_some().then_some(fold))
     }
 
@@ -363,8 +398,9 @@ impl Fold {
         journal: &dyn Journal,
         order: &OrderId,
         up_to: Position,
+        window: Option<&PaymentWindow>,
     ) -> Result<(Self, Vec<Frame>), Fault> {
-        let mut fold = Self::default();
+        let mut fold = Self { window: window.cloned(), ..Self::default() };
         let mut made = Vec::new();
         let mut unit: Option<Unit> = None;
         for record in records(journal, order).await?.into_iter().filter(|r| r.position <= up_to) {
@@ -393,6 +429,11 @@ impl Fold {
         for record in &unit.records {
             step(&mut self.view, record, unit.end)?;
         }
+        // What the first fact brought is all that it needs.
+        self.view = self.view.take().map(|view| match view.checkout {
+            Some(_) => view,
+            None => view.payable_in(self.window.as_ref()),
+        });
         self.prev = prev;
         let Some(order) = &self.view else { return Ok(Vec::new()) };
         let data = WithPrev { order, prev: frame::id(unit.end.partition, prev) };

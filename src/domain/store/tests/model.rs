@@ -31,6 +31,8 @@ struct Slip {
 #[derive(Clone, Debug)]
 struct Receipt {
     slip: Slip,
+    /// Under which key it came, if it had one.
+    key: Option<u8>,
     left: u64,
     version: u64,
     until: i64,
@@ -54,7 +56,7 @@ struct Drawer {
 enum Step {
     Wait(i64),
     Create { same: bool, name: &'static str },
-    Record(Slip),
+    Record { slip: Slip, key: Option<u8> },
     Cancel { id: u8, minor: Option<u64>, key: Option<u8>, body: u8 },
 }
 
@@ -91,14 +93,18 @@ impl Drawer {
                     self.writes("store.created")
                 }
             },
-            Step::Record(slip) => self.record(slip),
+            Step::Record { slip, key } => self.record(slip, *key),
             Step::Cancel { id, minor, key, body } => self.cancel(*id, *minor, *key, *body),
         }
     }
 
-    fn record(&mut self, slip: &Slip) -> Said {
+    fn record(&mut self, slip: &Slip, key: Option<u8>) -> Said {
         if self.created.is_none() {
             return Said::Refuses(Refusal::NotFound);
+        }
+        let of_key = |r: &&Receipt| key.is_some() && r.key == key && r.until >= self.now;
+        if self.receipts.values().find(of_key).is_some_and(|before| before.slip != *slip) {
+            return Said::Refuses(Refusal::KeyReused);
         }
         if let Some(known) = self.receipt(slip.id) {
             let same = known.slip == *slip;
@@ -122,7 +128,7 @@ impl Drawer {
         }
         let said = self.writes("store.payment_recorded");
         let (version, until) = (self.written, self.now + MEMORY + AHEAD);
-        let receipt = Receipt { slip: slip.clone(), left: slip.minor, version, until, backs: Vec::new() };
+        let receipt = Receipt { slip: slip.clone(), key, left: slip.minor, version, until, backs: Vec::new() };
         self.receipts.insert(slip.id, receipt);
         self.slips.push(slip.clone());
         said
@@ -179,8 +185,11 @@ impl ReferenceStateMachine for Model {
             let name = prop_oneof![4 => Just("Kiosk"), 1 => Just("")];
             (prop::bool::weighted(0.8), name).prop_map(|(same, name)| Step::Create { same, name })
         };
+        let record = |slip: BoxedStrategy<Slip>| {
+            (slip, prop::option::weighted(0.5, 0..3_u8)).prop_map(|(slip, key)| Step::Record { slip, key })
+        };
         if drawer.created.is_none() {
-            return prop_oneof![9 => create(), 1 => any_slip(drawer).prop_map(Step::Record)].boxed();
+            return prop_oneof![9 => create(), 1 => record(any_slip(drawer))].boxed();
         }
         let amount = prop::option::weighted(0.7, 0..5_u64);
         let cancel = (0..5_u8, amount, prop::option::weighted(0.8, 0..4_u8), 0..2_u8);
@@ -192,8 +201,8 @@ impl ReferenceStateMachine for Model {
         prop_oneof![
             4 => any_wait(drawer).prop_map(Step::Wait),
             1 => create(),
-            6 => any_slip(drawer).prop_map(Step::Record),
-            4 => again.prop_map(Step::Record),
+            6 => record(any_slip(drawer)),
+            4 => record(again),
             7 => cancel,
         ]
         .boxed()
@@ -251,13 +260,14 @@ impl StateMachineTest for Model {
                 let create = Command::Create { store_id: StoreId::new("st_1"), name: (*name).into() };
                 (create, "seller", "create".into(), if *same { "same".into() } else { "other".into() })
             }
-            Step::Record(Slip { id, minor, method, paid_at }) => {
+            Step::Record { slip: Slip { id, minor, method, paid_at }, key } => {
                 let record = RecordPayment {
                     method: (*method).into(),
                     paid_at: Timestamp(*paid_at),
                     ..payment(&format!("p{id}"), *minor)
                 };
-                (Command::Record(record), "pos", format!("record {written}"), String::new())
+                let key = key.map_or_else(|| format!("record {written}"), |key| format!("payment {key}"));
+                (Command::Record(record), "pos", key, String::new())
             }
             Step::Cancel { id, minor, key, body } => {
                 let cancel =

@@ -126,6 +126,9 @@ impl Sheet {
         match self.status() {
             "paying" | "review" => return no(Refusal::PaymentInFlight),
             "awaiting_payment" if self.off => return no(Refusal::OrderNotPayable { status: "cancelled" }),
+            "awaiting_payment" if self.promise.as_ref().is_some_and(|promise| promise.until <= self.now) => {
+                return no(Refusal::OrderNotPayable { status: "expired" });
+            }
             "awaiting_payment" => {}
             status => return no(Refusal::OrderNotPayable { status }),
         }
