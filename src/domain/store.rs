@@ -71,15 +71,19 @@ impl State {
             let Some((_, id)) = self.forgotten_after.pop_first() else { return };
             if let Some(payment) = self.payments.remove(&id) {
                 self.cancellations -= payment.cancellations.len() as u64;
-                self.recorded_by.remove(&payment.command);
+                if self.recorded_by.get(&payment.command) == Some(&id) {
+                    self.recorded_by.remove(&payment.command);
+                }
             }
         }
     }
 
-    /// Did this command record a payment, and does it speak of another one now?
+    /// Did this command record a payment, and does it speak of another one now? Logs of before this was asked have commands
+    /// that recorded several: each of them is repeated as it was.
     fn is_reused(&self, asked: &Asked, payment: &PaymentId, content: Hash16) -> bool {
-        let before = self.recorded_by.get(&asked.command).and_then(|id| Some((id, self.known(id, asked.at)?)));
-        before.is_some_and(|(id, known)| id != payment || known.content != content)
+        let is_this = |known: &Payment| known.command == asked.command && known.content == content;
+        let before = self.recorded_by.get(&asked.command).and_then(|id| self.known(id, asked.at));
+        before.is_some() && !self.known(payment, asked.at).is_some_and(is_this)
     }
 
     fn record(&mut self, recorded: &PaymentRecorded, fact: &Fact<'_, StoreEvent>) {

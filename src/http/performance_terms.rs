@@ -150,7 +150,7 @@ pub async fn change(
     body: Body<ChangedTerms>,
 ) -> Answered {
     let request = ask.request(&body, None);
-    let command = Command::Change(body.value.change()?);
+    let command = Command::Change { change: body.value.change()?, keyed: ask.keyed };
     let outcome = dispatch.execute::<Performance>(StreamId::performance(&id), command, request).await?;
     let loaded = performances::load(&dispatch, &id).await.map_err(Problem::unanswered)?;
     let (mut terms, _, _) = loaded.ok_or_else(Problem::not_found)?;

@@ -376,7 +376,7 @@ async fn change_sale(
     checks.text("/reason", &body.value.reason, limits::REASON_CHARS);
     checks.done()?;
     let request = ask.request(&body, Some(body.value.reason.clone()));
-    let command = if paused { Command::Pause } else { Command::Resume };
+    let command = if paused { Command::Pause { keyed: ask.keyed } } else { Command::Resume { keyed: ask.keyed } };
     let outcome = dispatch.execute::<Performance>(StreamId::performance(&id), command, request).await?;
     let body = SaleChanged { performance_id: id, paused, at: outcome.at, position: outcome.position };
     Ok(Answer::ok(&body)?.replayed(outcome.replayed).done())

@@ -58,14 +58,14 @@ async fn an_order_is_the_same_wherever_it_is_shown() {
     for kind in BOTH {
         let shop = Shop::open(Plan { kind, ..Plan::default() }).await;
         let kim = shop.member("kim");
-        let id = shop.place(&kim, &["A-1-1", "A-1-2"]).await;
+        let id = shop.place(&kim, &["A-1-2", "A-1-1"]).await;
         let mut live = Stream::open(&kim, &format!("/v1/orders/{id}/events"), None).await;
         let first = live.frame().await.id.expect("an id");
         shop.pay(&kim, &id, "pk_1", 100_000).await.expect(200);
         let mut late = Stream::open(&kim, &format!("/v1/orders/{id}/events"), Some(&first)).await;
         let order = shop.order(&kim, &id).await;
         let checkout =
-            json!({"provider": "toss", "client_key": "test_ck_1", "order_id": id, "order_name": "A-1-1 + 1"});
+            json!({"provider": "toss", "client_key": "test_ck_1", "order_id": id, "order_name": "A-1-2 + 1"});
         assert_eq!(order.body["checkout"], checkout);
         for stream in [&mut live, &mut late] {
             let mut frame = stream.frame().await.data;

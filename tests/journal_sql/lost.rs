@@ -259,6 +259,7 @@ async fn who_serves_from_the_directory_of_a_process_that_ended_waits_for_nobody(
         let owner = database.owner.clone();
         async move {
             let mut conn = PgConnection::connect(&owner).await.unwrap();
+            sqlx::query("SET synchronous_commit = off").execute(&mut conn).await.unwrap();
             let renew = "UPDATE log.nodes SET expires_at = clock_timestamp() + interval '3 seconds' WHERE node = 'a'";
             while sqlx::query(renew).execute(&mut conn).await.unwrap().rows_affected() > 0 {}
         }

@@ -24,7 +24,7 @@ pub async fn seller(world: Arc<World>) {
         pass_millis(entropy.below(1_500)).await;
         let limit = u32::try_from(1 + entropy.below(4)).ok();
         let change = performance::Change { max_seats_per_member: Some(limit), ..performance::Change::default() };
-        let command = performance::Command::Change(change);
+        let command = performance::Command::Change { change, keyed: true };
         let request = request(entropy.hash16(), &by);
         match insist::<performance::Performance>(&world, &stream, command, request).await {
             Ok(moved) if !moved.events.is_empty() => world.tally.count("limit moved"),

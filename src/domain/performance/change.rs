@@ -91,3 +91,17 @@ fn counts_from_now_on(changed: &Changed, terms: &Terms) -> bool {
     then.change(changed);
     then.members_counted && !terms.members_counted
 }
+
+/// Prices in another order are the same prices.
+pub(super) fn differs(changed: &Changed, terms: &Terms) -> bool {
+    let same_prices =
+        changed.prices.len() == terms.prices.len() && changed.prices.iter().all(|price| terms.prices.contains(price));
+    let rest = |c: &Changed| {
+        (
+            (c.starts_at, c.sale_opens_at, c.sale_closes_at, c.cancel_until),
+            (c.max_seats_per_order, c.max_seats_per_member, c.hold_seconds),
+            (c.max_live_orders_per_member, c.max_unpaid_holds_per_member),
+        )
+    };
+    !same_prices || rest(changed) != rest(&Change::default().merged(terms, changed.body))
+}

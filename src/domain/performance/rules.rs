@@ -39,18 +39,26 @@ pub struct State {
 
 // Command
 
+/// `keyed`: the caller can repeat it under the same command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Schedule(Schedule),
-    Pause,
-    Resume,
+    Pause {
+        keyed: bool,
+    },
+    Resume {
+        keyed: bool,
+    },
     Block {
         seats: Vec<SeatId>,
     },
     Unblock {
         seats: Vec<SeatId>,
     },
-    Change(Change),
+    Change {
+        change: Change,
+        keyed: bool,
+    },
     Cancel,
     /// Every order has been told. Only the system knows that, so nobody else is heard.
     CallOff {
@@ -73,9 +81,9 @@ impl Aggregate for Performance {
             Command::Block { seats } => (seats, seat::Command::Block),
             Command::Unblock { seats } => (seats, seat::Command::Unblock),
             Command::Schedule(_)
-            | Command::Pause
-            | Command::Resume
-            | Command::Change(_)
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Change { .. }
             | Command::Cancel
             | Command::CallOff { .. } => return Vec::new(),
         };
@@ -151,9 +159,9 @@ impl Aggregate for Performance {
         match command {
             Command::Block { seats } | Command::Unblock { seats } => unavailable(seats, refused),
             Command::Schedule(_)
-            | Command::Pause
-            | Command::Resume
-            | Command::Change(_)
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Change { .. }
             | Command::Cancel
             | Command::CallOff { .. } => refused.remove(0).1,
         }
@@ -185,8 +193,8 @@ fn decide_schedule(state: &State, schedule: &Schedule, asked: &Asked) -> Result<
     Ok(Decision::Append(vec![schedule.fact(asked).into()]))
 }
 
-/// The seller's hand on a performance that takes place. What finds things as asked is a fact all the same: otherwise nobody
-/// would know its key, and a repetition could stop a sale that somebody else has resumed meanwhile.
+/// The seller's hand on a performance that takes place. What finds things as asked is a fact all the same if it has a key:
+/// otherwise nobody would know that key, and a repetition could stop a sale that somebody else has resumed meanwhile.
 fn decide_sale(
     state: &State,
     terms: &Terms,
@@ -195,8 +203,8 @@ fn decide_sale(
 ) -> Result<Decision<PerformanceEvent>, Refusal> {
     let body = asked.body;
     let event: PerformanceEvent = match command {
-        Command::Pause => Paused { body }.into(),
-        Command::Resume => Resumed { body }.into(),
+        Command::Pause { keyed } if *keyed || !terms.paused => Paused { body }.into(),
+        Command::Resume { keyed } if *keyed || terms.paused => Resumed { body }.into(),
         Command::Block { seats } => {
             check_seats(terms, seats)?;
             SeatsBlocked { seats: seats.clone(), body }.into()
@@ -205,7 +213,14 @@ fn decide_sale(
             check_seats(terms, seats)?;
             SeatsUnblocked { seats: seats.clone(), body }.into()
         }
-        Command::Change(change) => change.fact(terms, state.was_open || asked.at >= terms.sale_opens_at, body)?.into(),
+        Command::Change { change, keyed } => {
+            let changed = change.fact(terms, state.was_open || asked.at >= terms.sale_opens_at, body)?;
+            if !keyed && !super::change::differs(&changed, terms) {
+                return Ok(Decision::Unchanged);
+            }
+            changed.into()
+        }
+        Command::Pause { .. } | Command::Resume { .. } => return Ok(Decision::Unchanged),
         // Decided before it came here.
         Command::Schedule(_) | Command::Cancel | Command::CallOff { .. } => return Ok(Decision::Unchanged),
     };

@@ -12,6 +12,13 @@ use crate::limits;
 use crate::money::{Amount, Currency};
 use crate::timestamp::Timestamp;
 
+const PAUSE: Command = Command::Pause { keyed: true };
+const RESUME: Command = Command::Resume { keyed: true };
+
+fn keyed(change: Change) -> Command {
+    Command::Change { change, keyed: true }
+}
+
 fn house() -> Vec<Section> {
     let row = |row: &str, seats| Row { row: row.into(), seats };
     let section = |section: &str, grade: &str, rows| Section { section: section.into(), grade: grade.into(), rows };
@@ -109,19 +116,21 @@ fn what_is_put_on_sale() {
 #[test]
 fn who_may_stop_the_sale() {
     let next = || scheduled().key("second").at(10);
-    let paused = || next().after(&Command::Pause).slept();
-    let resumed = || paused().key("third").after(&Command::Pause).key("fourth").after(&Command::Resume).slept();
+    let paused = || next().after(&PAUSE).slept();
+    let resumed = || paused().key("third").after(&PAUSE).key("fourth").after(&RESUME).slept();
     check(vec![
-        ("never scheduled", story(), Command::Pause, Then::Refuses(Refusal::NotFound)),
-        ("another seller", next().by("bob"), Command::Pause, Then::Refuses(Refusal::NotFound)),
-        ("an admin", next().by("root").for_anybody(), Command::Pause, Then::Happens(&["performance.paused"])),
-        ("its seller", next(), Command::Pause, Then::Happens(&["performance.paused"])),
-        ("the same pause again", paused(), Command::Pause, Then::Replays(2)),
-        ("same key, other body", paused().body("other"), Command::Pause, Then::Refuses(Refusal::KeyReused)),
-        ("paused already", paused().key("third"), Command::Pause, Then::Happens(&["performance.paused"])),
-        ("paused in vain, again after a resumption", resumed().key("third"), Command::Pause, Then::Replays(3)),
-        ("resume", paused().key("third"), Command::Resume, Then::Happens(&["performance.resumed"])),
-        ("resume what runs", next(), Command::Resume, Then::Happens(&["performance.resumed"])),
+        ("never scheduled", story(), PAUSE, Then::Refuses(Refusal::NotFound)),
+        ("another seller", next().by("bob"), PAUSE, Then::Refuses(Refusal::NotFound)),
+        ("an admin", next().by("root").for_anybody(), PAUSE, Then::Happens(&["performance.paused"])),
+        ("its seller", next(), PAUSE, Then::Happens(&["performance.paused"])),
+        ("the same pause again", paused(), PAUSE, Then::Replays(2)),
+        ("same key, other body", paused().body("other"), PAUSE, Then::Refuses(Refusal::KeyReused)),
+        ("paused already", paused().key("third"), PAUSE, Then::Happens(&["performance.paused"])),
+        ("paused in vain, again after a resumption", resumed().key("third"), PAUSE, Then::Replays(3)),
+        ("resume", paused().key("third"), RESUME, Then::Happens(&["performance.resumed"])),
+        ("paused already, nameless", paused().key("third"), Command::Pause { keyed: false }, Then::Unchanged),
+        ("resume what runs, nameless", next(), Command::Resume { keyed: false }, Then::Unchanged),
+        ("resume what runs", next(), RESUME, Then::Happens(&["performance.resumed"])),
     ]);
     assert!(paused().state.terms.is_some_and(|terms| terms.paused));
 }
@@ -151,8 +160,10 @@ fn which_seats_are_kept_from_sale() {
 #[test]
 fn which_terms_may_be_changed() {
     let next = || scheduled().key("second").at(10);
-    let with = |change: Change| Command::Change(change);
-    let dearer = || with(Change { prices: Some(vec![price("R", 120), price("VIP", 150)]), ..Change::default() });
+    let with = keyed;
+    let prices = || Change { prices: Some(vec![price("R", 120), price("VIP", 150)]), ..Change::default() };
+    let dearer = || with(prices());
+    let nameless = || Command::Change { change: prices(), keyed: false };
     let changed = || next().after(&dearer()).slept();
     let time = |at| Some(Timestamp(at));
     let happens = Then::Happens(&["performance.changed"]);
@@ -165,6 +176,8 @@ fn which_terms_may_be_changed() {
         ("the same again", changed(), dearer(), Then::Replays(2)),
         ("same key, other body", changed().body("other"), dearer(), Then::Refuses(Refusal::KeyReused)),
         ("as it is already", changed().key("third"), dearer(), happens.clone()),
+        ("as it is already, nameless", changed().key("third"), nameless(), Then::Unchanged),
+        ("other prices, nameless", next(), nameless(), happens.clone()),
         ("nothing", next(), with(none()), Then::Invalid("")),
         (
             "the prices in another order",
@@ -259,11 +272,11 @@ fn which_terms_may_be_changed() {
 /// Who was not counted from the first order on would have more than the limit.
 #[test]
 fn members_are_counted_from_the_first_order_on_or_never() {
-    let set = |limit| Command::Change(Change { max_seats_per_member: Some(limit), ..Change::default() });
-    let holds = Command::Change(Change { max_unpaid_holds_per_member: Some(Some(3)), ..Change::default() });
-    let live = Command::Change(Change { max_live_orders_per_member: Some(Some(1)), ..Change::default() });
-    let dear = Command::Change(Change { max_seats_per_order: Some(2), ..Change::default() });
-    let later = Command::Change(Change {
+    let set = |limit| keyed(Change { max_seats_per_member: Some(limit), ..Change::default() });
+    let holds = keyed(Change { max_unpaid_holds_per_member: Some(Some(3)), ..Change::default() });
+    let live = keyed(Change { max_live_orders_per_member: Some(Some(1)), ..Change::default() });
+    let dear = keyed(Change { max_seats_per_order: Some(2), ..Change::default() });
+    let later = keyed(Change {
         sale_opens_at: Some(Timestamp(1_800)),
         sale_closes_at: Some(Timestamp(3_000)),
         ..Change::default()
@@ -307,7 +320,7 @@ fn a_change_leaves_everything_else_and_the_house_alone() {
         max_seats_per_member: Some(Some(6)),
         ..Change::default()
     };
-    let after = before.key("second").after(&Command::Change(change));
+    let after = before.key("second").after(&keyed(change));
     let now = after.state.terms.expect("still scheduled");
     assert!(Arc::ptr_eq(&read.layout, &now.layout));
     let expected = Terms {
@@ -324,8 +337,8 @@ fn a_change_leaves_everything_else_and_the_house_alone() {
 fn what_is_cancelled_stays_so() {
     let next = || scheduled().key("second").at(10);
     let cancelled = || next().after(&Command::Cancel).slept().key("third");
-    let paused = || next().after(&Command::Pause).key("third").after(&Command::Cancel).key("fourth");
-    let change = Command::Change(Change { hold_seconds: Some(60), ..Change::default() });
+    let paused = || next().after(&PAUSE).key("third").after(&Command::Cancel).key("fourth");
+    let change = keyed(Change { hold_seconds: Some(60), ..Change::default() });
     let no = Then::Refuses(Refusal::PerformanceCancelled);
     let unblock = Command::Unblock { seats: seats(&["A-1-1"]) };
     check(vec![
@@ -343,8 +356,8 @@ fn what_is_cancelled_stays_so() {
         ("cancelled already", cancelled(), Command::Cancel, Then::Unchanged),
         ("another seller later", cancelled().by("bob"), change.clone(), Then::Refuses(Refusal::NotFound)),
         ("change", cancelled(), change, no.clone()),
-        ("pause", cancelled(), Command::Pause, no.clone()),
-        ("resume", paused(), Command::Resume, no.clone()),
+        ("pause", cancelled(), PAUSE, no.clone()),
+        ("resume", paused(), RESUME, no.clone()),
         ("block", cancelled(), block(&["A-1-1"]), no.clone()),
         ("unblock", cancelled(), unblock, no),
     ]);
@@ -382,10 +395,10 @@ fn refused_seats_are_named_in_the_order_asked() {
 #[test]
 fn keys_are_remembered_for_their_time_and_no_longer() {
     let memory = i64::try_from(limits::KEY_MEMORY.as_millis()).expect("some days");
-    let story = scheduled().key("old").at(10).after(&Command::Pause);
-    let just_in_time = story.clone().key("new").at(10 + memory).after(&Command::Resume);
-    assert_eq!(just_in_time.key("old").answer(&Command::Pause), Ok(Decision::Replay(crate::ids::Version(2))));
-    let later = story.key("new").at(11 + memory).after(&Command::Resume);
+    let story = scheduled().key("old").at(10).after(&PAUSE);
+    let just_in_time = story.clone().key("new").at(10 + memory).after(&RESUME);
+    assert_eq!(just_in_time.key("old").answer(&PAUSE), Ok(Decision::Replay(crate::ids::Version(2))));
+    let later = story.key("new").at(11 + memory).after(&RESUME);
     assert_eq!(Performance::entries(&later.state), 2, "the old act is forgotten");
 }
 
@@ -409,7 +422,7 @@ fn every_seat_is_found_under_its_own_id_and_no_other() {
 fn pausing_does_not_copy_the_house() {
     let before = scheduled();
     let read = Performance::notice(&before.state).expect("it was scheduled");
-    let after = before.key("second").after(&Command::Pause);
+    let after = before.key("second").after(&PAUSE);
     let now = after.state.terms.expect("still scheduled");
     assert!(Arc::ptr_eq(&read.layout, &now.layout));
     assert!(!read.paused, "who read the terms keeps what was read");

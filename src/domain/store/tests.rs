@@ -78,6 +78,22 @@ fn what_is_recorded() {
     ]);
 }
 
+/// Before keys were looked at, one command could record several payments.
+#[test]
+fn each_payment_of_a_key_that_recorded_two_is_repeated() {
+    let mut two = store().after(&record("p1", 10)).key("other").after(&record("p2", 20));
+    let first = two.state.payments[&PaymentId::new("p1")].command;
+    two.state.payments.get_mut(&PaymentId::new("p2")).expect("it was recorded").command = first;
+    two.state.recorded_by = BTreeMap::from([(first, PaymentId::new("p2"))]);
+    let two = || two.clone().key("record");
+    check(vec![
+        ("the first one", two(), record("p1", 10), Then::Replays(2)),
+        ("the second one", two(), record("p2", 20), Then::Replays(3)),
+        ("a third one", two(), record("p3", 30), Then::Refuses(Refusal::KeyReused)),
+        ("the first one, otherwise", two(), record("p1", 11), Then::Refuses(Refusal::KeyReused)),
+    ]);
+}
+
 #[test]
 fn what_is_given_back() {
     let paid = || store().after(&record("p1", 10)).key("back");

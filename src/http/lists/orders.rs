@@ -89,9 +89,11 @@ struct OrderTicket {
 }
 
 impl OrderItem {
-    fn of(row: OrderRow, tickets: Vec<OrderTicket>, window: Option<&PaymentWindow>) -> Result<Self, Fault> {
+    fn of(row: OrderRow, mut tickets: Vec<OrderTicket>, window: Option<&PaymentWindow>) -> Result<Self, Fault> {
         let seats: Vec<SeatPrice> =
             serde_json::from_str(&row.seats).map_err(|error| Fault::internal(error.to_string()))?;
+        // As the order itself has them: in the order in which its seats were asked for.
+        tickets.sort_by_key(|ticket| seats.iter().position(|seat| seat.seat_id == ticket.seat_id));
         Ok(Self {
             checkout: window.map(|window| window.of(&row.order_id, seats.iter().map(|seat| &seat.seat_id))),
             seats,

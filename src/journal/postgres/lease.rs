@@ -111,14 +111,18 @@ impl Lease {
 impl Inner {
     async fn claim(&self, node: &NodeId) -> Result<Claim, ClaimError> {
         let _alone = self.claiming.lock().await;
-        let give_up = self.clock.elapsed() + limits::LEASE + 2 * limits::LEASE_MARGIN;
-        let (mut seat, mut seen) = (None, Seen::default());
+        let (mut seat, mut seen, mut first_look) = (None, Seen::default(), None);
         loop {
-            match self.try_claim(node, &mut seat, &mut seen).await? {
+            let holder = match self.try_claim(node, &mut seat, &mut seen).await? {
                 Tried::Claimed(claim) => return Ok(claim),
-                Tried::Busy(holder) if self.clock.elapsed() >= give_up => return Err(ClaimError::Held { holder }),
-                Tried::Busy(_) => sleep(limits::LEASE_MARGIN / 5).await,
+                Tried::Busy(holder) => holder,
+            };
+            // Counted from the first look, however long it took to get that far: a dead node's lease is watched since then.
+            let now = self.clock.elapsed();
+            if now.saturating_sub(*first_look.get_or_insert(now)) >= limits::LEASE + 2 * limits::LEASE_MARGIN {
+                return Err(ClaimError::Held { holder });
             }
+            sleep(limits::LEASE_MARGIN / 5).await;
         }
     }
 
@@ -213,6 +217,8 @@ impl Inner {
             .bind(self.session)
             .bind(lease_ms());
         if let Some(now) = renew.fetch_optional(&mut seat.conn).await? {
+            // Who served from here before may have ended only now.
+            self.witness.ended();
             return Ok(Ok(now.0));
         }
         // The lock belongs to whoever has the row.

@@ -38,8 +38,9 @@ impl Witness {
         let dir = self.dir.as_ref()?;
         let mut seen = self.seen.lock();
         if seen.is_none() {
-            *seen = look(&dir.join(FILE), self.session).unwrap_or_else(|error| {
-                tracing::debug!(%error, "no lock in the data directory; leases of before are waited for");
+            let looked = fs::create_dir_all(dir).and_then(|()| look(&dir.join(FILE), self.session));
+            *seen = looked.unwrap_or_else(|error| {
+                tracing::debug!(%error, "no lock in the data directory: whoever comes after this node waits for its lease");
                 None
             });
         }
@@ -93,6 +94,10 @@ mod tests {
         assert_eq!(second.ended(), Some(Uuid::from_u128(1)), "it may ask again");
         drop(second);
         assert_eq!(witness(dir.path(), 3).ended(), Some(Uuid::from_u128(2)));
+
+        let below = dir.path().join("made/when/needed");
+        assert_eq!(witness(&below, 1).ended(), None);
+        assert_eq!(witness(&below, 2).ended(), Some(Uuid::from_u128(1)));
     }
 
     #[test]
@@ -113,7 +118,7 @@ mod tests {
         fs::write(&file, [0xff, 0xfe]).expect("a file");
         assert_eq!(witness(dir.path(), 4).ended(), None);
         assert_eq!(witness(dir.path(), 5).ended(), Some(Uuid::from_u128(4)), "the next one has something to read");
-        assert_eq!(witness(&dir.path().join("missing"), 2).ended(), None);
+        assert_eq!(witness(&file.join("below a file"), 2).ended(), None);
         assert_eq!(Witness::new(None, Uuid::nil()).ended(), None);
     }
 }
