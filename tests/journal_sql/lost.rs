@@ -16,20 +16,21 @@ use super::support::postgres::{self, PARTITIONS};
 use super::support::proxy::{Proxy, Wire};
 use super::{Dir, batch, node, record, serve, stream};
 
-/// The address of the same database by way of the proxy.
-async fn proxied(url: &str) -> (Proxy, Target) {
+/// A log that is opened by way of a wire that can be cut.
+async fn wired() -> (postgres::Database, Proxy, SharedJournal) {
+    let database = postgres::database().await;
+    let url = &database.url;
     let start = url.find('@').expect("test servers have a user") + 1;
     let end = start + url[start..].find('/').expect("and a database");
     let proxy = Proxy::to(url[start..end].to_owned()).await;
     let url = format!("{}{}{}", &url[..start], proxy.address, &url[end..]);
-    (proxy, Target::Postgres { url })
+    let journal = serve(&Target::Postgres { url }).await;
+    (database, proxy, journal)
 }
 
 /// The answer to an append is lost: written or not, settling tells the truth, and the log goes on without a gap.
 async fn lost_answer(wire: Wire, expect_written: bool) {
-    let database = postgres::database().await;
-    let (proxy, target) = proxied(&database.url).await;
-    let journal = serve(&target).await;
+    let (database, proxy, journal) = wired().await;
     let claim = journal.claim(&node("a")).await.unwrap();
     let state = claim.partitions[2].clone();
     let stream = stream(state.partition, "x");
@@ -276,9 +277,7 @@ async fn who_serves_from_the_directory_of_a_process_that_ended_waits_for_nobody(
 /// The machine at the other end is gone: no word of it comes any more, not even that the connection has ended.
 #[tokio::test]
 async fn a_reading_whose_answer_never_comes_ends() {
-    let database = postgres::database().await;
-    let (proxy, target) = proxied(&database.url).await;
-    let journal = serve(&target).await;
+    let (database, proxy, journal) = wired().await;
     let stream = stream(onsale::ids::Partition(0), "x");
     let mut operator = PgConnection::connect(&database.owner).await.unwrap();
     let lock = "BEGIN; LOCK TABLE log.events, log.segments IN ACCESS EXCLUSIVE MODE";
@@ -380,9 +379,7 @@ async fn heartbeats_wait_for_nobody() {
 
 #[tokio::test]
 async fn what_never_left_is_not_in_doubt() {
-    let database = postgres::database().await;
-    let (proxy, target) = proxied(&database.url).await;
-    let journal = serve(&target).await;
+    let (database, proxy, journal) = wired().await;
     let state = journal.claim(&node("a")).await.unwrap().partitions[0].clone();
     proxy.set(Wire::Cut);
     let outcome = append_next(&journal, &state).await;

@@ -186,10 +186,10 @@ impl Inner {
         let now = self.clock.elapsed();
         let mut fresh = None;
         for row in rows {
-            let session = row.try_get(2)?;
-            let over = seen.is_over(session, row.try_get::<Moment, _>(3)?.0, now)
+            let (session, expires_at) = (row.try_get(2)?, row.try_get::<Moment, _>(3)?.0);
+            let over = seen.is_over(session, expires_at, now)
                 || ended == Some(session)
-                || planted(Bug::LeaseByClock) && row.try_get(4)?;
+                || planted(Bug::LeaseByClock) && expires_at <= self.clock.wall();
             if !over {
                 fresh = Some(name(row.try_get(0)?, row.try_get(1)?));
             }
